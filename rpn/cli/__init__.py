@@ -1,0 +1,1 @@
+"""The `rpn` command, one file a command family."""

@@ -1,0 +1,1 @@
+"""The WebSocket's other end: be a device of a pool, or use one."""

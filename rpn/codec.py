@@ -1,0 +1,96 @@
+"""JSON for the WebSocket, msgpack for the store: decoding is validation.
+
+Bytes that come in are typed messages or an error when they leave here. What stands in Redis
+is a typed record (`pack_record`), or, where Lua reads it or it is opaque bytes passed on, plain
+msgpack in the dialect Lua's cmsgpack reads (`pack`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+import msgpack
+import msgspec
+
+from rpn.errors import BadMessage, BadRequirements
+from rpn.messages import FromClient, FromServer, Message
+
+T = TypeVar("T")
+
+_from_client = msgspec.json.Decoder(FromClient | list[FromClient])
+_from_server = msgspec.json.Decoder(FromServer | list[FromServer])
+_json = msgspec.json.Encoder()
+_record = msgspec.msgpack.Encoder()
+
+encode = _json.encode
+"""A message as the JSON bytes of one text frame."""
+
+pack_record = _record.encode
+
+
+class _RequestId(msgspec.Struct, rename="camel"):
+    request_id: str | None = None
+
+
+_request_id = msgspec.json.Decoder(_RequestId)
+
+
+def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
+    """One message, or the list of messages a client may put into one frame.
+
+    Raises BadMessage, or BadRequirements when only the requirements are wrong.
+    """
+    try:
+        return _from_client.decode(data)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        if "`$.requirements" in text or "`$.task.requirements" in text:
+            raise BadRequirements(text) from None
+        raise BadMessage(text) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadMessage(str(error)) from None
+    except RecursionError:
+        raise BadMessage("nested too deeply") from None
+
+
+def decode_from_server(data: str | bytes) -> FromServer | list[FromServer]:
+    """What a gateway sent; raises BadMessage."""
+    try:
+        return _from_server.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadMessage(str(error)) from None
+
+
+def encode_all(messages: list[Message]) -> bytes:
+    """One frame for several messages: alone as it is, more as a JSON list."""
+    return encode(messages[0] if len(messages) == 1 else messages)
+
+
+def request_id_of(data: str | bytes) -> str | None:
+    """The `requestId` of a message that was refused, if it can be read."""
+    try:
+        found = _request_id.decode(data).request_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if found is not None and len(found) <= 128 else None
+
+
+@cache
+def _record_decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
+    return msgspec.msgpack.Decoder(kind)
+
+
+def unpack_record(kind: type[T], data: bytes) -> T:
+    """A record as `pack_record` packed it; fields added since have their defaults."""
+    return _record_decoder(kind).decode(data)
+
+
+def pack(value: Any) -> bytes:
+    """Plain msgpack without the `bin` type, which Lua's cmsgpack does not know."""
+    return msgpack.packb(value, use_bin_type=False)  # type: ignore[no-any-return]
+
+
+def unpack(data: bytes) -> Any:
+    """The other way: arrays come as tuples, strings as bytes."""
+    return msgpack.unpackb(data, raw=True, use_list=False, strict_map_key=False)

@@ -1,0 +1,199 @@
+"""Everything that can go wrong and be told to somebody, each with a stable code.
+
+    RPNError
+    ├── BadInput            the other side said something we cannot take
+    │   ├── BadMessage, BadRequirements, TextOnly, NotFound
+    ├── NotAllowed          well said, but not by this connection or not now
+    │   ├── NotRegistered, WrongDevice, NotAccepted, BadOrigin, BadHost
+    ├── Conflict            it contradicts what is already there
+    │   └── TaskConflict
+    ├── LimitReached        a named limit stands in the way
+    │   ├── DeviceLimit, ObserverLimit, RateLimited, QueueFull, TooManyErrors
+    ├── Unavailable         not the caller's fault; certainly not done
+    │   ├── StoreUnavailable, Draining
+    ├── Ended               why the server closes a connection
+    │   ├── Superseded, Silent, Slow, Unregistered
+    └── BadSettings, StoreFormatError, ServerFailed     the operator's business, never a client's
+
+Inside the house we know neither HTTP nor close codes: `gateway.faults` translates.
+"""
+
+from __future__ import annotations
+
+
+class RPNError(Exception):
+    """A failure with a code for programs and a text for people."""
+
+    code = "ERROR"
+
+
+class BadInput(RPNError):
+    """The other side said something that cannot be taken."""
+
+
+class BadMessage(BadInput):
+    """Not JSON, not a known type, or a field is missing or of the wrong shape."""
+
+    code = "BAD_MESSAGE"
+
+
+class BadRequirements(BadInput):
+    """Requirements that ask for nothing, or for something that is no amount."""
+
+    code = "BAD_REQUIREMENTS"
+
+
+class TextOnly(BadInput):
+    """A binary frame, where the protocol is JSON in text frames."""
+
+    code = "TEXT_ONLY"
+
+
+class NotFound(BadInput):
+    """What was named does not exist."""
+
+    code = "NOT_FOUND"
+
+
+class NotAllowed(RPNError):
+    """Well said, but not by this connection, or not now."""
+
+
+class NotRegistered(NotAllowed):
+    """A connection spoke for a device before it registered one."""
+
+    code = "NOT_REGISTERED"
+
+
+class WrongDevice(NotAllowed):
+    """A connection spoke in another device's name."""
+
+    code = "WRONG_DEVICE"
+
+
+class NotAccepted(NotAllowed):
+    """An extension was used that this connection did not ask for at `register`."""
+
+    code = "NOT_ACCEPTED"
+
+
+class BadOrigin(NotAllowed):
+    """A browser brought a request from a page that is not ours."""
+
+    code = "ORIGIN"
+
+
+class BadHost(NotAllowed):
+    """The request names a host that we do not answer for."""
+
+    code = "HOST"
+
+
+class Conflict(RPNError):
+    """It contradicts what is already there."""
+
+
+class TaskConflict(Conflict):
+    """The submitter used this task id before, for a different task."""
+
+    code = "TASK_CONFLICT"
+
+
+class LimitReached(RPNError):
+    """A named limit stands in the way."""
+
+
+class DeviceLimit(LimitReached):
+    """This gateway holds as many devices as it may (`RPN_DEVICE_LIMIT`)."""
+
+    code = "DEVICE_LIMIT"
+
+
+class ObserverLimit(LimitReached):
+    """This gateway holds as many observers as it may (`RPN_OBSERVER_LIMIT`)."""
+
+    code = "OBSERVER_LIMIT"
+
+
+class RateLimited(LimitReached):
+    """Too many requests from one address (`RPN_REST_RATE_LIMIT`)."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(LimitReached):
+    """The pool holds as many open tasks as it may (`RPN_OPEN_TASK_LIMIT`)."""
+
+    code = "QUEUE_FULL"
+
+
+class TooManyErrors(LimitReached):
+    """One connection caused more errors in a minute than we answer."""
+
+    code = "TOO_MANY_ERRORS"
+
+
+class Unavailable(RPNError):
+    """Not the caller's fault, and certainly not done: try again."""
+
+
+class StoreUnavailable(Unavailable):
+    """The pool's server (Redis or Valkey) cannot be reached."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class Draining(Unavailable):
+    """This gateway is going away: connect to another, or come back."""
+
+    code = "DRAINING"
+
+
+class Ended(RPNError):
+    """Why the server closes a connection."""
+
+
+class Superseded(Ended):
+    """A newer connection registered the same device."""
+
+    code = "SUPERSEDED"
+
+
+class Silent(Ended):
+    """Nothing was heard from the device for `RPN_SILENCE_LIMIT_S`."""
+
+    code = "SILENT"
+
+
+class Slow(Ended):
+    """The client did not read what was sent to it."""
+
+    code = "SLOW"
+
+
+class Unregistered(Ended):
+    """The connection neither registered nor observed in time."""
+
+    code = "UNREGISTERED"
+
+
+class BadSettings(RPNError):
+    """A setting has a value it cannot have; the text names the setting."""
+
+    code = "BAD_SETTINGS"
+
+
+class StoreFormatError(RPNError):
+    """The data in the store was written by a newer version than this."""
+
+    code = "STORE_FORMAT"
+
+
+class ServerFailed(RPNError):
+    """The embedded server could not be started; the text says what to do."""
+
+    code = "SERVER_FAILED"

@@ -1,0 +1,203 @@
+"""The nouns of the pool, as they look on the wire: devices, resources, requirements, allocations, tasks.
+
+Units are API.md's: `cpu` is core-percent (100 = one full core), a device's `cpu_usage` and
+`cpu_available` are percent of the whole device, memory and storage are MB.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+LARGEST = 2**53
+"""The largest amount of anything: what a double still counts exactly."""
+
+Amount = Annotated[int, Meta(ge=0, le=LARGEST)] | Annotated[float, Meta(ge=0, le=LARGEST)]
+"""A finite number that is not negative; an int stays an int, a float a float."""
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+\Z"
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
+"""1 to 128 characters; no control characters, surrogates or marks that reverse the text."""
+
+Label = Annotated[str, Meta(max_length=128, pattern=_PRINTABLE.replace("+", "*"))]
+Labels = Annotated[dict[Name, Label], Meta(max_length=32)]
+
+
+class Resources(Struct, frozen=True, rename="camel", gc=False):
+    """What a device has and uses, as it last reported it."""
+
+    cpu_usage: Amount
+    """percent of the whole device"""
+    cpu_available: Amount
+    """percent of the whole device"""
+    cpu_cores: Amount
+    memory_usage: Amount
+    memory_available: Amount
+    memory_total: Amount
+    storage_usage: Amount
+    storage_available: Amount
+    storage_total: Amount
+    has_gpu: bool = field(name="hasGPU")
+    gpu_name: Annotated[str, Meta(max_length=256)] | None = None
+    gpu_usage: Amount | None = None
+
+
+NO_RESOURCES = Resources(0, 0, 0, 0, 0, 0, 0, 0, 0, has_gpu=False)
+"""What a device shows before its first report."""
+
+
+class PoolUsage(Struct, frozen=True, rename="camel", gc=False):
+    """The part of an agent's usage that the pool's own tasks cause."""
+
+    cpu: Amount = 0
+    """core-percent"""
+    memory: Amount = 0
+    storage: Amount = 0
+
+
+class Requirements(Struct, frozen=True, rename="camel", gc=False):
+    """What a request or a task needs: core-percent, MB, MB, one GPU or none."""
+
+    cpu: Amount = 0
+    memory: Amount = 0
+    storage: Amount = 0
+    gpu: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.cpu or self.memory or self.storage or self.gpu)
+
+
+class Device(Struct, frozen=True, rename="camel"):
+    """A device as clients see it."""
+
+    id: str
+    name: str
+    platform: str
+    ip_address: str
+    last_seen: str
+    """UTC, ISO 8601 with milliseconds and Z"""
+    is_online: bool
+    resources: Resources
+
+
+class PoolTotals(Struct, frozen=True, rename="camel"):
+    """Plain sums of the devices' last reports; reservations are not subtracted."""
+
+    total_cpu_available: Amount = 0
+    """the sum of the devices' `cpuAvailable`, percent of whole devices"""
+    total_cpu_cores: Amount = 0
+    total_memory_available: Amount = 0
+    total_storage_available: Amount = 0
+    total_gpus: int = field(default=0, name="totalGPUs")
+    """devices that have a GPU"""
+    devices: int = 0
+
+
+class Share(Struct, frozen=True, rename="camel"):
+    """What one device gives to an allocation."""
+
+    device_id: str
+    device_name: str
+    allocated_cpu: int
+    allocated_memory: int
+    allocated_storage: int
+    allocated_gpu: bool
+
+
+class Allocation(Struct, frozen=True, rename="camel"):
+    """The answer to a resource request; `fulfilled` means that every share is reserved."""
+
+    id: str
+    requesting_device: str
+    timestamp: str
+    requirements: Requirements
+    fulfilled: bool
+    allocated_devices: list[Share]
+
+
+Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]
+
+
+class Task(Struct, frozen=True, rename="camel", kw_only=True):
+    """Work to be run once, on one device."""
+
+    id: Name
+    type: Name
+    submitter_id: Name
+    requirements: Requirements = Requirements()
+    data: dict[str, Any] = {}
+    """for `compute`: `command`, a name the device's owner registered or a built-in, and `input`"""
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    """higher runs earlier"""
+    timeout_s: Seconds | None = field(default=None, name="timeout")
+    """longest run of one attempt, seconds"""
+    queue_timeout_s: Seconds | None = field(default=None, name="queueTimeout")
+    """longest wait for a device, seconds"""
+    retries: Annotated[int, Meta(ge=0, le=100)] | None = None
+    """how often it may be run again after its device was lost; 0 = at most once"""
+
+
+class TaskState(StrEnum):
+    """Where a task is in its life; scheduler/life.py draws the ways between."""
+
+    QUEUED = "queued"
+    ASSIGNED = "assigned"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def final(self) -> bool:
+        return self in _FINAL
+
+
+_FINAL = {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED}
+
+
+class Outcome(StrEnum):
+    """Why a task did not succeed: the `code` of its result."""
+
+    EXIT = "EXIT"
+    TIMEOUT = "TIMEOUT"
+    OOM = "OOM"
+    LOST = "LOST"
+    POISON = "POISON"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    INFEASIBLE = "INFEASIBLE"
+    EXPIRED = "EXPIRED"
+
+
+class Success(Struct, frozen=True):
+    """A task's outcome when it did what was asked."""
+
+    result: Any = None
+    success: bool = True
+
+
+class Failure(Struct, frozen=True):
+    """A task's outcome when it did not, with the reason for people and for programs."""
+
+    error: str
+    code: str
+    success: bool = False
+
+
+class TaskResult(Struct, frozen=True, omit_defaults=True):
+    """A result as an agent reports it; `outcome` tells which of the two it is."""
+
+    success: bool
+    result: Any = None
+    error: Annotated[str, Meta(max_length=4096)] = ""
+    code: Annotated[str, Meta(max_length=64)] = ""
+
+    @property
+    def outcome(self) -> Success | Failure:
+        if self.success:
+            return Success(self.result)
+        return Failure(self.error or "the task failed", self.code or Outcome.EXIT)

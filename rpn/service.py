@@ -1,0 +1,34 @@
+"""Start, run, drain: how every process of ours lives."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+Job = Callable[[], Coroutine[Any, Any, None]]
+"""One duty of a service; runs until it is cancelled, or fails and ends the service."""
+
+
+async def serve(*jobs: Job, stop: asyncio.Event, drain: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Run `jobs` until `stop` is set or one fails; then `drain`, while they still run."""
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(job(), name=getattr(job, "__qualname__", "")) for job in jobs]
+        await stop.wait()  # a job that fails cancels this wait
+        if drain is not None:
+            await drain()
+        for task in running:
+            task.cancel()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set, instead of ending the process."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop

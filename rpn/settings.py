@@ -1,0 +1,152 @@
+"""What an operator may set: one frozen value per service, read once when its process starts.
+
+A field `device_limit` is the variable `RPN_DEVICE_LIMIT`; `RPN_DEVICE_LIMIT_FILE` names a file
+that holds the value (for secrets). A flag beats the environment, the environment a default.
+docs/settings.md lists them all; a test keeps it complete.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from rpn.errors import BadSettings
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Duration = Annotated[float, Meta(gt=0, le=31_536_000)]
+PoolName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
+
+
+def default_data_dir() -> str:
+    """Where this user's pool data lives unless told: the platform's place for it."""
+    base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return str(Path(base) / "rpn")
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What every process has."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+
+class StoreSettings(Settings, frozen=True, kw_only=True):
+    """What every process has that talks to the pool's server."""
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    pool: PoolName = "default"
+    gateway_lease_s: Duration = 4
+    """a gateway that has not renewed for this long is dead"""
+    reconnect_grace_s: Duration = 5
+    """how long a device whose socket broke stays in the pool"""
+    silence_limit_s: Duration = 30
+    """how long a device may say nothing"""
+    task_retention_s: Duration = 3600
+    """how long a finished task and its result are kept"""
+
+
+class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    port: Port = 3000
+    allowed_hosts: str = ""
+    """comma-separated names in `Host` that we answer for, beside addresses and localhost"""
+    device_limit: Count = 100
+    observer_limit: Count = 1000
+    rest_rate_limit: Count = 100
+    """requests a minute and address over all gateways; 0 turns it off"""
+    register_limit_s: Duration = 10
+    """how long a connection may stay without registering or observing"""
+    slow_limit_s: Duration = 5
+    """how long a client may take nothing of what waits for it"""
+    outbox_limit_kib: Annotated[int, Meta(ge=64, le=1_048_576)] = 256
+    """what may wait for one client before it counts as lagging"""
+    drain_s: Duration = 3
+    """over how long closes are spread when the gateway goes away"""
+    open_task_limit: Count = 100_000
+    """tasks not finished yet, over the whole pool"""
+
+
+class SchedulerSettings(StoreSettings, frozen=True, kw_only=True):
+    scheduler_lease_s: Duration = 2
+    """a leader that has not renewed for this long is succeeded by another"""
+    allocation_grace_s: Duration = 30
+    """how long an allocation outlives its requester's broken connection"""
+    allocation_limit: Annotated[int, Meta(ge=1, le=100_000)] = 16
+    """what one device may hold; the next request lets the oldest go"""
+    queue_timeout_s: Duration = 3600
+    """how long a task waits for a device unless it says otherwise"""
+    infeasible_limit_s: Duration = 20
+    """how long a task waits that no device of the pool could ever run"""
+    cancel_limit_s: Duration = 10
+    """how long a cancelled attempt keeps its share while its agent says nothing"""
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    """devices a task may be lost with before it counts as poison"""
+
+
+class AgentSettings(Settings, frozen=True, kw_only=True):
+    server: str = "ws://127.0.0.1:3000/ws"
+    """gateways, comma-separated, tried in random order"""
+    data_dir: str = msgspec.field(default_factory=default_data_dir)
+    device_id: str = ""
+    """by default made at the first start and kept in the data directory"""
+    device_name: str = ""
+    """by default the host's name"""
+    agent_config: str = ""
+    """agent.toml with the owner's commands; by default in the data directory"""
+
+
+class UpSettings(Settings, frozen=True, kw_only=True):
+    """`rpn up`: a whole pool on this machine. Every other setting goes on to its processes."""
+
+    data_dir: str = msgspec.field(default_factory=default_data_dir)
+    host: str = "127.0.0.1"
+    port: Port = 3000
+    gateways: Annotated[int, Meta(ge=1, le=64)] = 1
+
+
+SERVICES = (GatewaySettings, SchedulerSettings, AgentSettings, UpSettings)
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], environ: Mapping[str, str], **flags: Any) -> S:
+    """The settings of one service; a flag that is None was not given. Raises BadSettings."""
+    values: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        found = _from_environ(name, environ)
+        if found is not None:
+            values[name] = found
+    values.update((name, flag) for name, flag in flags.items() if flag is not None)
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSettings(_named(str(error), kind)) from None
+
+
+def variable(field_name: str) -> str:
+    """The environment variable of a field."""
+    return f"RPN_{field_name.upper()}"
+
+
+def _from_environ(name: str, environ: Mapping[str, str]) -> str | None:
+    path = environ.get(variable(name) + "_FILE")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise BadSettings(f"{variable(name)}_FILE: {error}") from None
+    return environ.get(variable(name))
+
+
+def _named(text: str, kind: type[Settings]) -> str:
+    """The validation error `text`, with the setting it is about in front."""
+    for name in kind.__struct_fields__:
+        if f"`$.{name}`" in text:
+            return f"{variable(name)}: {text.split(' - at ')[0]}"
+    return text

@@ -1,0 +1,1 @@
+"""Redis, and only here: every key, every script, every command."""
