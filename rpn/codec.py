@@ -18,8 +18,12 @@ from rpn.messages import FromClient, FromServer, Message
 
 T = TypeVar("T")
 
-_from_client = msgspec.json.Decoder(FromClient | list[FromClient])
-_from_server = msgspec.json.Decoder(FromServer | list[FromServer])
+_from_client: msgspec.json.Decoder[FromClient | list[FromClient]] = msgspec.json.Decoder(
+    FromClient | list[FromClient]
+)
+_from_server: msgspec.json.Decoder[FromServer | list[FromServer]] = msgspec.json.Decoder(
+    FromServer | list[FromServer]
+)
 _json = msgspec.json.Encoder()
 _record = msgspec.msgpack.Encoder()
 
@@ -77,13 +81,14 @@ def request_id_of(data: str | bytes) -> str | None:
 
 
 @cache
-def _record_decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
+def _record_decoder(kind: Any) -> Any:
     return msgspec.msgpack.Decoder(kind)
 
 
 def unpack_record(kind: type[T], data: bytes) -> T:
     """A record as `pack_record` packed it; fields added since have their defaults."""
-    return _record_decoder(kind).decode(data)
+    decoder: msgspec.msgpack.Decoder[T] = _record_decoder(kind)  # type: ignore[arg-type]
+    return decoder.decode(data)
 
 
 def pack(value: Any) -> bytes:

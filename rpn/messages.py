@@ -27,7 +27,7 @@ class Message(Struct, frozen=True, tag_field="type", rename="camel", kw_only=Tru
     """What travels in one text frame: a JSON object whose `type` names its class."""
 
 
-class Request(Message, frozen=True):
+class Request(Message, frozen=True, kw_only=True):
     """A message from a client; its `requestId`, if any, comes back in the answer."""
 
     request_id: Name | None = None

@@ -1,0 +1,157 @@
+"""What the scheduler decided, written in one fenced step.
+
+A commit is a list of decisions. Each names the presences (session and gateway) of the devices it
+rests on; a decision whose devices moved on meanwhile is skipped whole, and told. A commit is
+numbered: sent again with the same number, it is answered and not applied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rpn.codec import pack, pack_record
+from rpn.store.connection import Connection
+from rpn.store.keys import Keys, task_member
+from rpn.store.records import AllocationRecord, TaskLife
+from rpn.store.scripts import Script
+
+
+class Deposed(Exception):
+    """The commit was refused: another leads, or our lease ran out. Nothing was written."""
+
+
+class Delivery(NamedTuple):
+    """A message for one device, to go into its gateway's mailbox, its inbox, or both."""
+
+    device_id: str
+    presence: str
+    """where it is thought to be; empty when it is not in the pool"""
+    frame: bytes
+    """the message as JSON"""
+    inbox_id: str = ""
+    """kept in the inbox under this id until acknowledged; empty: only the mailbox"""
+
+
+class Decision:
+    """One all-or-nothing part of a commit."""
+
+    __slots__ = ("commands", "deliveries", "rests")
+
+    def __init__(self) -> None:
+        self.rests: dict[str, str] = {}
+        self.commands: list[tuple[Any, ...]] = []
+        """(command, key, arguments...); the key by its attribute of Keys, or (submitter, task id)"""
+        self.deliveries: list[Delivery] = []
+
+    def rest_on(self, device_id: str, presence: str) -> None:
+        """Hold only if the device still has this session on this gateway."""
+        self.rests[device_id] = presence
+
+    def hold(self, allocation: AllocationRecord) -> None:
+        self.commands.append(("HSET", "allocations", allocation.id, pack_record(allocation)))
+
+    def free(self, allocation_id: str) -> None:
+        self.commands.append(("HDEL", "allocations", allocation_id))
+
+    def keep_life(self, submitter_id: str, task_id: str, life: TaskLife) -> None:
+        """The task is open and in this state."""
+        self.commands.append(("HSET", (submitter_id, task_id), "life", pack_record(life)))
+
+    def end_life(
+        self, submitter_id: str, task_id: str, life: TaskLife, outcome: bytes, *, retention_s: float
+    ) -> None:
+        """The task is over; its result is kept for `retention_s`."""
+        task = (submitter_id, task_id)
+        self.commands.append(("HSET", task, "life", pack_record(life), "result", outcome))
+        self.commands.append(("PEXPIRE", task, int(retention_s * 1000)))
+        self.commands.append(("ZREM", "open", task_member(submitter_id, task_id)))
+
+    def due(self, member: str, at_ms: int) -> None:
+        """Something is to happen at this time (the store's clock)."""
+        self.commands.append(("ZADD", "due", at_ms, member))
+
+    def undue(self, member: str) -> None:
+        self.commands.append(("ZREM", "due", member))
+
+    def deliver(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+
+    def request_processed(self, entry_id: str) -> None:
+        self.commands.append(("XDEL", "requests", entry_id))
+
+    def task_entry_processed(self, entry_id: str) -> None:
+        self.commands.append(("XDEL", "tasks", entry_id))
+
+
+class Committed(NamedTuple):
+    """What became of a commit."""
+
+    skipped: list[int]
+    """decisions whose devices had moved on: nothing of them was written"""
+    moved: list[tuple[int, int]]
+    """(decision, delivery) whose receiver was elsewhere: in its inbox if it has an inbox id, else lost"""
+
+
+class Commits:
+    """The commits of one leadership, numbered."""
+
+    def __init__(
+        self, connection: Connection, keys: Keys, *, fence: int, lease_ms: int, inbox_ttl_ms: int
+    ) -> None:
+        self._script = Script(connection, "scheduler_commit")
+        self._keys = keys
+        self._fence = fence
+        self._lease_ms = lease_ms
+        self._inbox_ttl_ms = inbox_ttl_ms
+        self._number = 0
+
+    async def send(self, decisions: list[Decision]) -> Committed:
+        """Write all decisions that still hold; an empty list renews the lease.
+
+        Sends the same bytes again while the outcome is unknown. Raises Deposed, or
+        StoreUnavailable when the outcome stays unknown: then rebuild from the store.
+        """
+        self._number += 1
+        keys, payload = self._packed(decisions)
+        reply = await self._script.run_until_known(
+            keys, [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload]
+        )
+        if reply[0] != b"OK":
+            raise Deposed(reply[0].decode())
+        return Committed(_ints(reply[1]), [(d, m) for d, m in zip(*[iter(_ints(reply[2]))] * 2, strict=True)])
+
+    def _packed(self, decisions: list[Decision]) -> tuple[list[str], bytes]:
+        """The keys the script needs, and the decisions with keys as their numbers."""
+        k = self._keys
+        numbers = {k.lease: 1, k.meta: 2, k.sessions: 3}
+
+        def number(key: str) -> int:
+            return numbers.setdefault(key, len(numbers) + 1)
+
+        def command(words: tuple[Any, ...]) -> tuple[Any, ...]:
+            key = words[1]
+            name = k.task(*key) if isinstance(key, tuple) else getattr(k, key)
+            return (words[0], number(name), *map(_text, words[2:]))
+
+        def delivery(each: Delivery) -> tuple[Any, ...]:
+            device_id, presence, frame, inbox_id = each
+            session, _, gateway = presence.partition(" ")
+            mailbox = number(k.mailbox(gateway)) if presence else 0
+            letter = pack((device_id, session, inbox_id, frame))
+            inbox = (number(k.inbox(device_id)), inbox_id, frame) if inbox_id else (0, "", b"")
+            return (device_id, presence, mailbox, letter, *inbox)
+
+        packed = [
+            (list(each.rests.items()), [*map(command, each.commands)], [*map(delivery, each.deliveries)])
+            for each in decisions
+        ]
+        return list(numbers), pack(packed)
+
+
+def _text(value: object) -> object:
+    """Numbers as text, because Lua would write a large one with an exponent."""
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _ints(data: bytes) -> list[int]:
+    return [int(each) for each in data.split(b",") if each]

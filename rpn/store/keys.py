@@ -1,0 +1,83 @@
+"""The names of everything we keep in Redis, and which of them never expire.
+
+The braces keep all keys of a pool in one cluster slot, so that one script may touch them all.
+"""
+
+from __future__ import annotations
+
+
+class Keys:
+    """The keys of one pool."""
+
+    def __init__(self, pool: str) -> None:
+        self.prefix = prefix = f"rpn:{{{pool}}}:"
+        self.meta = prefix + "meta"
+        self.devices = prefix + "devices"
+        self.sessions = prefix + "sessions"
+        self.resources = prefix + "resources"
+        self.seen = prefix + "seen"
+        self.lost = prefix + "lost"
+        self.gateways = prefix + "gateways"
+        self.batches = prefix + "batches"
+        self.events = prefix + "events"
+        """a channel, not a key"""
+        self.requests = prefix + "requests"
+        self.tasks = prefix + "tasks"
+        self.allocations = prefix + "allocations"
+        self.open = prefix + "open"
+        self.due = prefix + "due"
+        self.lease = prefix + "lease"
+        self.fence = prefix + "fence"
+        self.permanent = frozenset(
+            {
+                self.meta,
+                self.devices,
+                self.sessions,
+                self.resources,
+                self.seen,
+                self.lost,
+                self.gateways,
+                self.batches,
+                self.requests,
+                self.tasks,
+                self.allocations,
+                self.open,
+                self.due,
+                self.fence,
+            }
+        )
+
+    def task(self, submitter_id: str, task_id: str) -> str:
+        return self.prefix + "task:" + task_member(submitter_id, task_id)
+
+    def inbox(self, device_id: str) -> str:
+        return f"{self.prefix}inbox:{device_id}"
+
+    def mailbox(self, gateway: str) -> str:
+        return f"{self.prefix}mailbox:{gateway}"
+
+    def request(self, mark: str) -> str:
+        """Remembers that an entry went into the stream of requests, so that it goes in once."""
+        return f"{self.prefix}request:{mark}"
+
+    def rate(self, address: str) -> str:
+        return f"{self.prefix}rate:{address}"
+
+
+def task_member(submitter_id: str, task_id: str) -> str:
+    """`SUBMITTER:ID` as one string that can be taken apart again."""
+    return f"{_escaped(submitter_id)}:{_escaped(task_id)}"
+
+
+def task_of(member: str) -> tuple[str, str]:
+    """(submitter, task id) of a `task_member`."""
+    submitter_id, _, task_id = member.partition(":")
+    return _unescaped(submitter_id), _unescaped(task_id)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace(":", "%3A")
+
+
+def _unescaped(name: str) -> str:
+    return name.replace("%3A", ":").replace("%25", "%")

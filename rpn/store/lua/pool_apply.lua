@@ -1,0 +1,73 @@
+#!lua flags=allow-oom
+-- Apply a gateway's batch of operations on its devices, and tell everybody.
+--
+-- KEYS[1..9]  meta, sessions, devices, resources, seen, lost, gateways, batches, tasks (stream)
+-- KEYS[n]     inboxes of the devices that join
+-- ARGV[1..5]  gateway, number of the batch, lease of the gateway (ms), channel of events,
+--             tip: random mark of this batch
+-- ARGV[6]     operations (msgpack, rpn.events; one a device), published as they are
+-- ARGV[7]     for each (msgpack): [expected presence, inbox key number, [task entry...],
+--             not later than (ms) or 0]; expected "*" = whoever, "=" = nobody or the same session
+-- returns     {"OK", rev, now (ms), skipped "0,4", {operation, id, frame... of the inboxes}} or {"RESYNC"}
+
+local time, number = redis.call("TIME"), tonumber(ARGV[2])
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local last, rev, skipped = (redis.call("HGET", KEYS[8], ARGV[1]) or "0 0 "):match("^(%d+) (%d+) (.*)$")
+last = tonumber(last)
+if number ~= last and number ~= last + 1 or (last > 0 and not redis.call("ZSCORE", KEYS[7], ARGV[1])) then
+  return {"RESYNC"}
+end
+redis.call("ZADD", KEYS[7], now + ARGV[3], ARGV[1])
+
+local operations, guards, out = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7]), {}
+if number == last then
+  for index in skipped:gmatch("%d+") do out[index + 1] = true end
+else
+  local names, sessions, devices, resources, seen, back, lost, gone, late = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local function add(list, ...) for _, value in ipairs({...}) do list[#list + 1] = value end end
+  for index, operation in ipairs(operations) do
+    local kind, id, session = operation[1], operation[2], operation[3]
+    local expected, until_ms = guards[index][1], guards[index][4]
+    local present = redis.call("HGET", KEYS[2], id)
+    if until_ms > 0 and now > until_ms or not (expected == "*" or present == expected
+        or expected == "=" and (not present or present:match("^%S+") == session)) then
+      out[index] = true
+      add(late, index - 1)
+    elseif kind == 5 then add(gone, id)
+    elseif kind == 4 then add(lost, now, id)
+    else
+      add(seen, now, id)
+      if kind == 0 then
+        add(sessions, id, session .. " " .. operation[4]) add(devices, id, operation[5]) add(back, id)
+        if operation[6] ~= "" then add(resources, id, operation[6]) end
+        for _, entry in ipairs(guards[index][3]) do redis.call("XADD", KEYS[9], "*", "e", entry) end
+      elseif kind == 1 then add(resources, id, session)
+      elseif kind == 3 then add(devices, id, session) end
+    end
+  end
+  local function put(command, key, list) if #list > 0 then redis.call(command, key, unpack(list)) end end
+  put("HSET", KEYS[2], sessions) put("HSET", KEYS[3], devices) put("HSET", KEYS[4], resources)
+  put("ZADD", KEYS[5], seen) put("ZREM", KEYS[6], back) put("ZADD", KEYS[6], lost)
+  for key = 2, 4 do put("HDEL", KEYS[key], gone) end
+  for key = 5, 6 do put("ZREM", KEYS[key], gone) end
+  skipped, rev = table.concat(late, ","), redis.call("HGET", KEYS[1], "rev") or "0"
+  if #operations > #late then
+    local prev = redis.call("HGET", KEYS[1], "tip") or ""
+    rev = redis.call("HINCRBY", KEYS[1], "rev", 1)
+    redis.call("HSET", KEYS[1], "tip", ARGV[5])
+    local place = {rev, prev, ARGV[5], string.format("%.0f", now), ARGV[1], number, skipped}
+    redis.call("PUBLISH", ARGV[4], table.concat(place, " ") .. "\n" .. ARGV[6])
+  end
+  redis.call("HSET", KEYS[8], ARGV[1], table.concat({number, rev, skipped}, " "))
+end
+
+local inboxes = {}
+for index, operation in ipairs(operations) do
+  if operation[1] == 0 and not out[index] then
+    local inbox = redis.call("HGETALL", KEYS[guards[index][2]])
+    for field = 1, #inbox, 2 do
+      inboxes[#inboxes + 1], inboxes[#inboxes + 2], inboxes[#inboxes + 3] = index - 1, inbox[field], inbox[field + 1]
+    end
+  end
+end
+return {"OK", tonumber(rev), now, skipped, inboxes}

@@ -1,0 +1,30 @@
+"""Hand resource requests and releases to the scheduler."""
+
+from __future__ import annotations
+
+from rpn.codec import pack_record
+from rpn.store.connection import Connection
+from rpn.store.keys import Keys
+from rpn.store.records import RequestStreamEntry
+from rpn.store.scripts import Script
+from rpn.store.steps import Step
+
+MARK_MS = 60_000
+"""how long an entry is remembered, so that sending it again enters it once"""
+
+
+class Requests:
+    """The stream of requests of one pool."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._keys = keys
+        self._enter = Script(connection, "request_enter")
+
+    def enter(self, entry: RequestStreamEntry, *, presence: str, mark: str) -> Step[bool]:
+        """Enter it exactly once; False when a newer session speaks for its device.
+
+        `mark` names this entry alone.
+        """
+        k = self._keys
+        keys = [k.sessions, k.requests, k.request(mark)]
+        return Step(self._enter, keys, [entry.device_id, presence, pack_record(entry), MARK_MS], bool)

@@ -1,0 +1,60 @@
+"""Our Lua scripts: one atomic step a file, run by digest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from rpn.errors import StoreUnavailable
+from rpn.store.connection import Connection, NoScriptError
+
+UNKNOWN_LIMIT_S = 10.0
+"""how long we try to learn what became of a step whose reply was lost"""
+
+
+@cache
+def source(name: str) -> str:
+    """The text of `lua/NAME.lua`."""
+    return files("rpn.store").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+class Script:
+    """One step, ready to run."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._source = source(name)
+        self._digest = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
+
+    def words(self, keys: list[str], args: list[Any]) -> tuple[Any, ...]:
+        """The command that runs it, if the server has it already."""
+        return ("EVALSHA", self._digest, len(keys), *keys, *args)
+
+    async def run(self, keys: list[str], args: list[Any]) -> Any:
+        """Run it once. Raises StoreUnavailable, after which it may or may not have been done."""
+        try:
+            return await self._connection.command(*self.words(keys, args))
+        except NoScriptError:
+            return await self._connection.command("EVAL", self._source, len(keys), *keys, *args)
+
+    async def run_until_known(
+        self, keys: list[str], args: list[Any], *, limit_s: float = UNKNOWN_LIMIT_S
+    ) -> Any:
+        """Run it, again and again while the reply is lost; only for steps that are safe to repeat.
+
+        Raises StoreUnavailable when `limit_s` passed without an answer.
+        """
+        loop = asyncio.get_running_loop()
+        end, pause_s = loop.time() + limit_s, 0.02
+        while True:
+            try:
+                return await self.run(keys, args)
+            except StoreUnavailable:
+                if loop.time() + pause_s > end:
+                    raise
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+                pause_s = min(pause_s * 2, 1.0)
