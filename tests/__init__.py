@@ -1,0 +1,1 @@
+"""The tests, from single functions to whole pools that lose processes."""

@@ -1,0 +1,1 @@
+"""API.md, clause by clause, against a running pool."""
