@@ -1,0 +1,172 @@
+"""All attempts of this agent: which it takes on, which it runs, what it tells the pool of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+from agent.attempt import Attempt
+from agent.config import AgentConfig
+from agent.plan import Plan, failed, plan
+from agent.results import RESEND_S, Results
+from agent.spawner import Spawner, WardenLost
+from rpn.messages import (
+    Acked,
+    FinishedAttempt,
+    FromServer,
+    Message,
+    RunningAttempt,
+    TaskAssign,
+    TaskCancelled,
+    TaskProgressReport,
+    TaskStarted,
+)
+from rpn.model import Outcome, TaskResult
+
+log = logging.getLogger(__name__)
+
+PARALLEL_LIMIT = 256
+"""Attempts whose processes run at once; more wait for one to end."""
+SEEN_LIMIT = 10_000
+"""Attempts we remember, so that a second assignment of one is known as such."""
+
+
+class Runner:
+    """Takes messages by `heard`; `run` must be running meanwhile."""
+
+    def __init__(
+        self, spawner: Spawner, results: Results, config: AgentConfig, send: Callable[..., bool]
+    ) -> None:
+        self.busy = asyncio.Event()
+        """set while there are attempts"""
+        self._spawner = spawner
+        self._results = results
+        self._config = config
+        self._send = send
+        self._group = asyncio.TaskGroup()
+        self._attempts: dict[str, Attempt] = {}
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._slots = asyncio.Semaphore(PARALLEL_LIMIT)
+        self._slots_of: dict[str, asyncio.Semaphore] = {}
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        return list(self._attempts.values())
+
+    async def run(self) -> None:
+        async with self._group as group:
+            group.create_task(self._spawner.serve())
+            while True:
+                await asyncio.sleep(RESEND_S)
+                self._send_results(self._results.overdue(now_s=_now_s()))
+
+    # --- what the pool says -------------------------------------------------------------------
+
+    def heard(self, message: FromServer) -> None:
+        """Take in a message; what is not about attempts is passed over."""
+        if isinstance(message, TaskAssign):
+            self._take_on(message)
+        elif isinstance(message, TaskCancelled):
+            self._cancel(message)
+        elif isinstance(message, Acked):
+            self._results.acknowledge(message.ids)
+
+    def _take_on(self, assign: TaskAssign) -> None:
+        if not self._is_new(assign.task_id, assign.attempt):
+            if assign.attempt in self._results:
+                self._send_results([assign.attempt])
+            return
+        planned = plan(assign, self._config)
+        if isinstance(planned, TaskResult):
+            self._report(assign.task_id, assign.attempt, planned)
+            return
+        attempt = Attempt(assign, planned, on_started=self._tell_started, on_log=self._tell_log)
+        self._attempts[attempt.attempt] = attempt
+        self.busy.set()
+        self._group.create_task(self._live(attempt))
+
+    def _is_new(self, task_id: str, attempt: str) -> bool:
+        pair = (task_id, attempt)
+        if pair in self._seen or attempt in self._results:
+            return False
+        self._seen[pair] = None
+        if len(self._seen) > SEEN_LIMIT:
+            self._seen.popitem(last=False)
+        return True
+
+    def _cancel(self, cancel: TaskCancelled) -> None:
+        """Stop an attempt; one we never heard of is cancelled before it comes."""
+        cancelled = failed(Outcome.CANCELLED, cancel.reason or "cancelled")
+        attempt = self._attempts.get(cancel.attempt)
+        if attempt is not None:
+            attempt.stop(cancelled)
+            if not attempt.begun:
+                self._finish(attempt, cancelled)
+        elif cancel.attempt in self._results:
+            self._send_results([cancel.attempt])
+        elif self._is_new(cancel.task_id, cancel.attempt):
+            self._report(cancel.task_id, cancel.attempt, cancelled)
+
+    # --- the life of an attempt ---------------------------------------------------------------
+
+    async def _live(self, attempt: Attempt) -> None:
+        async with self._slots_for(attempt.plan), self._slots:
+            if attempt.attempt not in self._attempts:
+                return  # cancelled while it waited
+            try:
+                result = await attempt.run(self._spawner)
+            except WardenLost:
+                raise
+            except Exception:
+                log.exception("attempt %s of task %s", attempt.attempt, attempt.task_id)
+                result = failed(Outcome.EXIT, "the agent failed to run this; its log says why")
+        self._finish(attempt, result)
+
+    def _slots_for(self, planned: Plan) -> asyncio.Semaphore:
+        limit = planned.max_parallel or PARALLEL_LIMIT
+        return self._slots_of.setdefault(planned.name, asyncio.Semaphore(limit))
+
+    def _finish(self, attempt: Attempt, result: TaskResult) -> None:
+        del self._attempts[attempt.attempt]
+        if not self._attempts:
+            self.busy.clear()
+        self._report(attempt.task_id, attempt.attempt, result)
+
+    # --- what the pool is told ----------------------------------------------------------------
+
+    def _tell_started(self, attempt: Attempt) -> None:
+        self._send(TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt))
+
+    def _tell_log(self, attempt: Attempt, text: str) -> None:
+        self._send(TaskProgressReport(task_id=attempt.task_id, attempt=attempt.attempt, log=text))
+
+    def _report(self, task_id: str, attempt: str, result: TaskResult) -> None:
+        log.info("attempt %s of task %s: %s", attempt, task_id, "ok" if result.success else result.code)
+        self._results.keep(FinishedAttempt(task_id, attempt, result))
+        self._send_results([attempt])
+
+    def _send_results(self, attempts: list[str]) -> None:
+        for attempt in attempts:
+            self._send(self._results.message(attempt, now_s=_now_s()))
+
+    def for_register(self) -> tuple[list[RunningAttempt], list[FinishedAttempt]]:
+        """All attempts we run, and the results nobody has yet."""
+        finished, later = self._results.for_register(now_s=_now_s())
+        running = [RunningAttempt(attempt.task_id, attempt.attempt) for attempt in self.attempts]
+        return running + later, finished
+
+    def online(self) -> None:
+        """After a register: say what it could not, and what the last connection may have lost."""
+        started: list[Message] = [
+            TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt)
+            for attempt in self.attempts
+            if attempt.pid is not None
+        ]
+        self._send(*started)
+        self._send_results(self._results.overdue(now_s=_now_s()))
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,43 @@
+"""What this machine has and uses right now, in API.md's units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from agent.gpu import GpuProbe
+from rpn.model import Resources
+
+MB = 2**20
+
+
+class Sampler:
+    """`sample` tells the CPU usage since the call before, so call it at regular times."""
+
+    def __init__(self, data_dir: Path, gpus: GpuProbe | None = None) -> None:
+        self._disk = str(data_dir)
+        self._gpus = gpus or GpuProbe()
+        self._cores = psutil.cpu_count(logical=True) or 1
+        psutil.cpu_percent()  # the first answer is a meaningless zero
+
+    def sample(self) -> Resources:
+        cpu_usage = min(100.0, max(0.0, round(psutil.cpu_percent(), 1)))
+        memory = psutil.virtual_memory()
+        disk = psutil.disk_usage(self._disk)
+        gpus = self._gpus.look()
+        memory_total, memory_available = memory.total // MB, memory.available // MB
+        return Resources(
+            cpu_usage=cpu_usage,
+            cpu_available=round(100 - cpu_usage, 1),
+            cpu_cores=self._cores,
+            memory_usage=memory_total - memory_available,
+            memory_available=memory_available,
+            memory_total=memory_total,
+            storage_usage=disk.used // MB,
+            storage_available=disk.free // MB,
+            storage_total=disk.total // MB,
+            has_gpu=gpus.count > 0,
+            gpu_name=gpus.name,
+            gpu_usage=gpus.usage,
+        )

@@ -1,0 +1,40 @@
+"""What a server refused, as the exception of the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpn import errors
+from rpn.errors import RPNError
+from rpn.messages import Error
+
+
+class TaskFailed(Exception):
+    """A task ended without success; `code` tells how: EXIT, TIMEOUT, OOM, CANCELLED, ..."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def exception_of(refusal: Error) -> RPNError:
+    """The error of ours with this code; a plain RPNError with that code if we know none."""
+    kind = _KINDS.get(refusal.code)
+    if kind is not None:
+        return kind(refusal.error)
+    unknown = RPNError(refusal.error)
+    unknown.code = refusal.code
+    return unknown
+
+
+def _kinds(base: type[RPNError]) -> Iterator[type[RPNError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+_KINDS = {
+    kind.code: kind
+    for kind in _kinds(RPNError)
+    if kind.code != RPNError.code and kind is not errors.RateLimited  # needs more than a text, and is REST's
+}
