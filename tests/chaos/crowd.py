@@ -150,7 +150,7 @@ class Submitter(Faithful):
 
     def check_one_outcome_each(self) -> None:
         """Repeated deliveries are fine; two different outcomes never are."""
-        for task_id, outcomes in self.outcomes.items():
+        for task_id, outcomes in list(self.outcomes.items()):
             assert all(outcome == outcomes[0] for outcome in outcomes), (task_id, outcomes)
 
 

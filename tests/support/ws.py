@@ -75,16 +75,19 @@ class Client:
         self.close_code: int | None = None
         self.close_reason = ""
         self._waiting: list[Message] = []
-        self._socket = connect(
-            websocket_url(base_url),
-            origin=origin,  # type: ignore[arg-type]  # websockets has a NewType for it
-            proxy=None,
-            compression=None,
-            open_timeout=PATIENCE_S,
-            close_timeout=2,
-            ping_interval=None,
-            max_size=None,
-            max_queue=None,
+        self._open = contextlib.ExitStack()
+        self._socket = self._open.enter_context(
+            connect(
+                websocket_url(base_url),
+                origin=origin,  # type: ignore[arg-type]  # websockets has a NewType for it
+                proxy=None,
+                compression=None,
+                open_timeout=PATIENCE_S,
+                close_timeout=2,
+                ping_interval=None,
+                max_size=None,
+                max_queue=None,
+            )
         )
 
     # --- saying ---------------------------------------------------------------------------
@@ -217,7 +220,7 @@ class Client:
 
     def close(self) -> None:
         """Leave as a client should."""
-        self._socket.close()
+        self._open.close()
 
     def cut(self) -> None:
         """Lose the network: the connection ends without a close frame."""
