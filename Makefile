@@ -1,0 +1,56 @@
+# What one types here. Everything happens in .venv, which the first call makes; Python 3.11+ is all it takes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow test-all check format bench clean
+
+help: ## list what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
+
+run: .venv/.server ## start a whole pool on this machine (http://127.0.0.1:3000/)
+	@$(BIN)/rpn up
+
+test: .venv/.dev ## the tests for every day
+	$(PYTEST) -m "not slow and not chaos"
+
+test-slow: .venv/.dev ## what `test` leaves out: chaos, limits, older servers
+	$(PYTEST) -m "slow or chaos"
+
+test-all: test test-slow ## every test
+
+check: .venv/.dev ## style, types, who imports whom, the rules of the house
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) tests/unit/test_house.py
+
+format: .venv/.dev ## let ruff write it the way `check` wants it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle
+	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.idle
+
+clean: ## remove the environment and everything that tools left
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/.server: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[server]'
+	@touch $@
+
+# An older pip knows no --group, so the groups are read from pyproject.toml and given as a list.
+.venv/.dev: .venv/.server
+	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
+	  print(*(package for group in groups.values() for package in group), sep="\n")' > .venv/dev.txt
+	$(BIN)/pip install --quiet --requirement .venv/dev.txt
+	@touch $@

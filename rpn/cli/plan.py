@@ -1,0 +1,90 @@
+"""Which processes make a pool on one machine, in which order, with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpn.cli.address import far, near, netloc
+from rpn.cli.flags import with_flags
+from rpn.cli.keeper import Program
+from rpn.cli.process import module_command
+from rpn.cli.readiness import all_ready
+from rpn.cli.supervisor import Stage
+from rpn.store.embedded import EmbeddedServer
+from rpn.tether import tethered
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pool on this machine."""
+
+    data_dir: Path
+    host: str
+    ports: Sequence[int]
+    redis_url: str | None
+    """the server the user named; None: one of our own is started"""
+    with_agent: bool
+    environ: Mapping[str, str]
+
+    def stages(self) -> list[Stage]:
+        stages = []
+        redis_url = self.redis_url
+        if redis_url is None:
+            server = EmbeddedServer(self.data_dir)
+            redis_url = server.url
+            stages.append(_store(server))
+        stages += [self._scheduler(redis_url), self._gateways(redis_url)]
+        if self.with_agent:
+            stages.append(self._agent())
+        return stages
+
+    def welcome(self) -> list[tuple[str, list[str]]]:
+        """What to open, and what to type next."""
+        web = f"http://{netloc(near(self.host), self.ports[0])}"
+        rows = [("Open", [f"{web}/"])]
+        if len(self.ports) > 1:
+            rows.append(("Gateways", [*self._sockets()]))
+        rows.append(("Ask", [f"curl {web}/api/devices", f"curl {web}/api/resources"]))
+        rows.append(("Connect", [f"ws://{netloc(near(self.host), self.ports[0])}/ws"]))
+        rows.append(("Add a machine", self._how_to_join()))
+        rows.append(("Data and logs", [str(self.data_dir)]))
+        return rows
+
+    def _how_to_join(self) -> list[str]:
+        address = far(self.host)
+        if address is None:
+            return ["rpn up --host 0.0.0.0   (here, first: now only this machine reaches the pool)"]
+        return [f"rpn agent --server ws://{netloc(address, self.ports[0])}/ws   (there)"]
+
+    def _scheduler(self, redis_url: str) -> Stage:
+        environ = with_flags(self.environ, {"redis_url": redis_url})
+        return Stage("the scheduler", [_module("scheduler", "scheduler", environ)])
+
+    def _gateways(self, redis_url: str) -> Stage:
+        programs = []
+        for number, port in enumerate(self.ports, 1):
+            name = f"gateway-{number}" if len(self.ports) > 1 else "gateway"
+            told = {"redis_url": redis_url, "host": self.host, "port": port}
+            programs.append(_module(name, "gateway", with_flags(self.environ, told)))
+        word = "the gateways" if len(programs) > 1 else "the gateway"
+        return Stage(word, programs, ready=lambda: all_ready(near(self.host), self.ports))
+
+    def _agent(self) -> Stage:
+        told = {"server": ",".join(self._sockets()), "data_dir": self.data_dir / "agent"}
+        return Stage("the agent", [_module("agent", "agent", with_flags(self.environ, told))])
+
+    def _sockets(self) -> list[str]:
+        return [f"ws://{netloc(near(self.host), port)}/ws" for port in self.ports]
+
+
+def _module(name: str, module: str, environ: Mapping[str, str]) -> Program:
+    return Program(name, lambda: tethered(module_command(module)), environ)
+
+
+def _store(server: EmbeddedServer) -> Stage:
+    async def ready() -> bool:
+        return server.ready()  # a unix socket answers at once or not at all
+
+    return Stage("the store", [Program("valkey", server.prepare, explain=server.explain)], ready)

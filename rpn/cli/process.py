@@ -1,0 +1,47 @@
+"""`rpn gateway`, `rpn scheduler`, `rpn agent`: become one process of a pool."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from rpn.cli.flags import flags_for, with_flags
+from rpn.cli.server_extra import require_server_extra
+from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, Settings, load
+
+
+@click.command(short_help="Start a gateway.")
+@flags_for(GatewaySettings)
+def gateway(**flags: Any) -> None:
+    """Start a gateway: it holds the sockets of devices and clients."""
+    require_server_extra()
+    _become("gateway", GatewaySettings, flags)
+
+
+@click.command(short_help="Start a scheduler.")
+@flags_for(SchedulerSettings)
+def scheduler(**flags: Any) -> None:
+    """Start a scheduler: it decides where requests and tasks go."""
+    require_server_extra()
+    _become("scheduler", SchedulerSettings, flags)
+
+
+@click.command(short_help="Bring this machine into a pool.")
+@flags_for(AgentSettings)
+def agent(**flags: Any) -> None:
+    """Start an agent: it brings this machine into the pool and runs its tasks."""
+    _become("agent", AgentSettings, flags)
+
+
+def module_command(module: str) -> list[str]:
+    """What runs one of our modules, even where the working directory has a folder of that name."""
+    return [sys.executable, "-P", "-m", module]
+
+
+def _become(module: str, kind: type[Settings], flags: dict[str, Any]) -> NoReturn:
+    load(kind, os.environ, **flags)  # a bad setting is told before anything starts
+    command = module_command(module)
+    os.execve(command[0], command, with_flags(os.environ, flags))  # noqa: S606 - no shell

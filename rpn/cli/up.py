@@ -1,0 +1,88 @@
+"""`rpn up`: a whole pool on this machine, from one command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rpn import __version__
+from rpn.cli.flags import flags_for, with_flags
+from rpn.cli.server_extra import require_server_extra
+from rpn.errors import ServerFailed
+from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, StoreSettings, UpSettings, load
+
+if TYPE_CHECKING:
+    from rpn.cli.plan import Plan
+
+PASSED_ON = (GatewaySettings, SchedulerSettings, AgentSettings)
+
+
+@click.command(short_help="Start a whole pool on this machine.")
+@flags_for(UpSettings)
+@click.option("--redis-url", metavar="URL", help="RPN_REDIS_URL; a server of our own is started unless told")
+@click.option("--no-agent", is_flag=True, help="leave this machine out of the pool")
+@click.option("--verbose", "-v", is_flag=True, help="show all that the processes log, not warnings alone")
+def up(redis_url: str | None, no_agent: bool, verbose: bool, **flags: Any) -> None:
+    """Start a whole pool on this machine: a store, gateways, a scheduler and an agent.
+
+    Every other setting (RPN_...) goes on to the processes it is for.
+    """
+    require_server_extra()
+    settings = load(UpSettings, os.environ, **flags)
+    told = {"redis_url": redis_url, "log_level": settings.log_level, "log_format": settings.log_format}
+    environ = with_flags(os.environ, told)
+    for kind in PASSED_ON:
+        load(kind, environ)  # a bad setting is told once, here, before anything starts
+    _run(settings, environ, with_agent=not no_agent, verbose=verbose)
+
+
+def _run(settings: UpSettings, environ: dict[str, str], *, with_agent: bool, verbose: bool) -> None:
+    from rpn.cli.plan import Plan
+    from rpn.cli.ports import free_ports
+    from rpn.store.embedded import DataLock
+
+    data_dir = Path(settings.data_dir).expanduser().absolute()
+    lock = DataLock(data_dir, "rpn up")
+    lock.take()
+    plan = Plan(
+        data_dir=data_dir,
+        host=settings.host,
+        ports=free_ports(settings.host, settings.port, settings.gateways),
+        redis_url=_given_server(environ),
+        with_agent=with_agent,
+        environ=environ,
+    )
+    kept = asyncio.run(_supervise(plan, settings, verbose=verbose))
+    lock.release()
+    sys.exit(0 if kept else 1)
+
+
+async def _supervise(plan: Plan, settings: UpSettings, *, verbose: bool) -> bool:
+    from rpn.cli.supervisor import Supervisor
+    from rpn.cli.terminal import Terminal
+
+    terminal = Terminal(json_lines=settings.log_format == "json")
+    verbose = verbose or settings.log_level == "debug"
+    supervisor = Supervisor(terminal, _log_dir(plan.data_dir), verbose=verbose)
+    return await supervisor.run(plan.stages(), lambda: terminal.welcome(__version__, plan.welcome()))
+
+
+def _given_server(environ: dict[str, str]) -> str | None:
+    """The server that the user named, if one was named."""
+    if environ.get("RPN_REDIS_URL") or environ.get("RPN_REDIS_URL_FILE"):
+        return load(StoreSettings, environ).redis_url
+    return None
+
+
+def _log_dir(data_dir: Path) -> Path:
+    directory = data_dir / "logs"
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ServerFailed(f"cannot write in {directory}: {error.strerror}") from None
+    return directory

@@ -1,0 +1,1 @@
+"""Whole processes, as their users start them."""
