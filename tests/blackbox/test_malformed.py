@@ -217,7 +217,7 @@ def _close_code_after(text: str, base_url: str) -> int:
     with contextlib.closing(socket):
         with contextlib.suppress(OSError, websocket.WebSocketException):
             socket.send(text)
-        frame = socket.recv_frame()
+        frame = socket.recv_frame()  # type: ignore[no-untyped-call]
         assert frame.opcode == websocket.ABNF.OPCODE_CLOSE, frame
         return int.from_bytes(frame.data[:2], "big")
 

@@ -166,7 +166,7 @@ class Cluster:
             wait_for(self._ready_or_dead, within_s=within_s, what="every gateway ready")
             wait_for(self._agent_joined, within_s=within_s, what="the agent in the pool")
         except AssertionError as error:
-            raise AssertionError(f"{error}; the log of `rpn up` ends:\n{self.log_tail()}") from None
+            raise AssertionError(f"{error}; its logs end:\n{self.log_tail()}") from None
 
     def _ready_or_dead(self) -> bool:
         assert self.up is not None
@@ -178,8 +178,11 @@ class Cluster:
             return True  # asking would count
         return bool(device_ids(self.urls[0]))
 
-    def log_tail(self, lines: int = 40) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of what `rpn up` printed, and of what its processes logged."""
+        logs = [self.log, *sorted(self.data_dir.glob("logs/*"))]
+        tails = {log.name: log.read_text(errors="replace").splitlines()[-lines:] for log in logs}
+        return "\n".join(f"{name}: {line}" for name, tail in tails.items() for line in tail)
 
     # --- processes ------------------------------------------------------------------------
 
