@@ -61,7 +61,9 @@ def _why(host: str, port: int, error: OSError) -> str:
         return f"port {port} is taken by {_owner(port)}: end it, or choose another port with --port"
     if error.errno == errno.EACCES:
         return f"this user may not open port {port}: choose one above 1023 with --port"
-    return f"cannot listen on {host}: {error}; choose an address of this machine with --host"
+    return (
+        f"cannot listen on {host}: {error.strerror or error}; choose an address of this machine with --host"
+    )
 
 
 def _owner(port: int) -> str:

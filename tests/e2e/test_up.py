@@ -40,8 +40,8 @@ def rpn_up(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_one_command_starts_every_process_and_says_what_to_open(pool: Cluster) -> None:
     assert roles(pool) == ROLES_OF_A_POOL
     assert all(call(url).json()["status"] == "online" for url in pool.urls)
-    wait_for(lambda: "Ctrl-C ends it" in pool.log_tail(), within_s=5, what="the welcome")
-    assert f"{pool.urls[0]}/" in pool.log_tail()
+    wait_for(lambda: "Ctrl-C ends it" in pool.log.read_text(), within_s=5, what="the welcome")
+    assert f"{pool.urls[0]}/" in pool.log.read_text()
 
 
 def test_the_data_directory_is_refused_to_a_second_pool(pool: Cluster) -> None:

@@ -49,9 +49,9 @@ def device(name: str) -> Device:
     return Device(name, name, "linux", "10.0.0.1", "2025-10-20T10:30:00.000Z", True, NO_RESOURCES)
 
 
-def granted(request: ResourceRequest) -> ResourceAllocation:
+def granted(request: ResourceRequest, allocation_id: str = "a") -> ResourceAllocation:
     allocation = Allocation(
-        "a", request.device_id, "2025-10-20T10:30:00.000Z", request.requirements, True, []
+        allocation_id, request.device_id, "2025-10-20T10:30:00.000Z", request.requirements, True, []
     )
     return ResourceAllocation(allocation=allocation, request_id=request.request_id)
 
@@ -144,6 +144,20 @@ async def test_an_allocation_nobody_waits_for_any_more_is_given_back(gateway: Ga
         assert (await gateway.nth(ResourceRelease)).allocation_id == "a"
 
 
+async def test_a_request_made_again_keeps_one_allocation(gateway: GatewayDouble) -> None:
+    async with AsyncPool(gateway.url) as used:
+        asked = asyncio.create_task(used.request(Requirements(cpu=100)))
+        request = await gateway.nth(ResourceRequest)
+        await gateway.cut()
+        assert await gateway.nth(ResourceRequest, 2) == request
+        first, second = granted(request, "first"), granted(request, "second")
+        await gateway.say(first, second, first)
+        assert (await asked).id == "first"
+        await gateway.say(second)
+        await gateway.nth(ResourceRelease, 2)
+    assert {release.allocation_id for release in gateway.all(ResourceRelease)} == {"second"}
+
+
 async def test_a_refused_request_raises(gateway: GatewayDouble) -> None:
     def refuse(message: object) -> Message | None:
         if isinstance(message, ResourceRequest):
@@ -174,6 +188,12 @@ async def test_an_observer_asks_for_nothing(gateway: GatewayDouble) -> None:
             used.submit("echo")
         with pytest.raises(NotAllowed, match="only watches"):
             await used.request(Requirements(cpu=1))
+
+
+async def test_an_error_in_the_block_leaves_it_as_it_is(gateway: GatewayDouble) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with AsyncPool(gateway.url):
+            raise ZeroDivisionError
 
 
 async def test_a_pool_joins_as_a_device_that_takes_no_tasks(gateway: GatewayDouble) -> None:

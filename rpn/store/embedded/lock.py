@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -44,7 +45,7 @@ class DataLock:
             self._file = -1
 
 
-WHAT_TO_DO = "end that first, or choose another directory with --data-dir (RPN_DATA_DIR)"
+WHAT_TO_DO = "end that first, or choose another with --data-dir (RPN_DATA_DIR)"
 
 
 def wait_free(path: Path, *, limit_s: float) -> bool:
@@ -58,10 +59,11 @@ def wait_free(path: Path, *, limit_s: float) -> bool:
 
 def unusable(directory: Path, error: OSError) -> ServerFailed:
     """What to tell the operator when `directory` cannot be written."""
-    reason = error.strerror or str(error)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free space there" if full else "make it a directory that this user may write"
     return ServerFailed(
-        f"cannot write in {directory}: {reason}; free space or mend its permissions, "
-        "or choose another directory with --data-dir (RPN_DATA_DIR)"
+        f"cannot write in {directory}: {error.strerror or error}; {remedy}, "
+        "or choose another with --data-dir (RPN_DATA_DIR)"
     )
 
 

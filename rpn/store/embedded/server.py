@@ -43,6 +43,7 @@ CAUSES = {
 class EmbeddedServer:
     """A Valkey server whose data live in DATA_DIR/valkey, durable to the last acknowledged write.
 
+    It ends with the process (on Linux: with the thread) that started it.
     `start`, `stop` and `with` are for those who want a server and no more. A supervisor that starts
     processes its own way uses `prepare`, `ready` and `explain`, and holds the `DataLock` itself.
     """
