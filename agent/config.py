@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -24,8 +24,8 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
     max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 
 
-class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    commands: dict[Name, Command] = {}
+class AgentConfig(Struct, frozen=True):
+    commands: dict[str, Command] = {}
 
 
 def load_config(path: Path, *, required: bool = False) -> AgentConfig:
@@ -47,9 +47,25 @@ def load_config(path: Path, *, required: bool = False) -> AgentConfig:
 def parse_config(text: str, *, source: str) -> AgentConfig:
     """The content of an agent.toml; `source` is the name that errors carry."""
     try:
-        return msgspec.convert(tomllib.loads(text), AgentConfig)
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{source}: {error}") from None
+    file = _read(_File, content, source, "")
+    for name in file.commands:
+        _read(Name, name, source, "commands: a name")
+    return AgentConfig(
+        {name: _read(Command, table, source, f"commands.{name}") for name, table in file.commands.items()}
+    )
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    commands: dict[str, Any] = {}
+
+
+def _read(kind: Any, content: Any, source: str, place: str) -> Any:
+    try:
+        return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
-        raise BadSettings(f"{source}: {where.strip('.`') or 'top level'}: {what}") from None
+        place = (place + where.rstrip("`")).lstrip(".")
+        raise BadSettings(f"{source}: {place + ': ' if place else ''}{what}") from None

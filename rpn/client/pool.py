@@ -37,6 +37,8 @@ from rpn.model import Allocation, Device, Requirements, Task
 RETRY_S = 2.0
 """After `Unavailable` a task or request is sent again within this time."""
 A_LITTLE = Requirements(cpu=10)
+ANSWERED_LIMIT = 10_000
+"""Past requests that we remember."""
 
 
 class Submission:
@@ -82,6 +84,10 @@ def _looked_at(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
+def _has_result(future: asyncio.Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
 class AsyncPool:
     """A pool, while the `async with` block lasts; what is under way survives lost connections.
 
@@ -98,7 +104,8 @@ class AsyncPool:
         self._mirror = Mirror()
         self._listed = asyncio.Event()
         self._requests: dict[str, tuple[ResourceRequest, asyncio.Future[Allocation]]] = {}
-        self._given_up: set[str] = set()
+        self._answered: dict[str, str] = {}
+        """past requests and the allocations they got; none for those given up"""
         self._tasks: dict[str, Submission] = {}
         self._group = asyncio.TaskGroup()
         self._link = self._make_link(parse_servers(server))
@@ -114,7 +121,12 @@ class AsyncPool:
     ) -> None:
         if self._running is not None:
             self._running.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as failures:
+            if list(failures.exceptions) != [error]:
+                raise
+            # the block's own error goes on as it is, when this returns
 
     async def devices(self) -> list[Device]:
         """The pool's devices as last heard; waits for the first list."""
@@ -128,14 +140,17 @@ class AsyncPool:
         request = ResourceRequest(device_id=self.device_id, requirements=requirements, request_id=request_id)
         answer: asyncio.Future[Allocation] = asyncio.get_running_loop().create_future()
         self._requests[request_id] = request, answer
+        granted = ""
         try:
             self._link.send(request)
-            return await answer
-        except asyncio.CancelledError:
-            self._given_up.add(request_id)
-            raise
+            allocation = await answer
+            granted = allocation.id
+            return allocation
         finally:
             del self._requests[request_id]
+            self._answered[request_id] = granted
+            if len(self._answered) > ANSWERED_LIMIT:
+                del self._answered[next(iter(self._answered))]
 
     def release(self, allocation: Allocation) -> None:
         """Give an allocation back; one that a lost connection has ended already needs none."""
@@ -213,13 +228,19 @@ class AsyncPool:
             self._listed.set()
 
     def _allocated(self, message: ResourceAllocation) -> None:
-        self._link.send(Ack(ids=[message.allocation.id]))
-        _, answer = self._requests.get(message.request_id or "", (None, None))
+        """Take the answer; what a request gets beyond its first allocation is given back.
+
+        Requests that a lost connection left open are made again, and may be answered twice.
+        """
+        allocation, request_id = message.allocation, message.request_id or ""
+        self._link.send(Ack(ids=[allocation.id]))
+        _, answer = self._requests.get(request_id, (None, None))
         if answer is not None and not answer.done():
-            answer.set_result(message.allocation)
-        elif message.request_id in self._given_up:
-            self._given_up.discard(message.request_id)
-            self.release(message.allocation)
+            answer.set_result(allocation)
+            return
+        taken = answer.result().id if answer is not None and _has_result(answer) else None
+        if self._answered.get(request_id, taken or allocation.id) != allocation.id:
+            self.release(allocation)
 
     def _finished(self, message: TaskResultMessage) -> None:
         self._link.send(Ack(ids=[message.task_id]))

@@ -1,0 +1,61 @@
+"""Results wait, in memory and on disk, until somebody has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import results
+from agent.results import RESEND_S, Results
+from rpn.messages import FinishedAttempt
+from rpn.model import TaskResult
+
+
+def finished(attempt: str, result: object = 1) -> FinishedAttempt:
+    return FinishedAttempt(f"task-{attempt}", attempt, TaskResult(success=True, result=result))
+
+
+def test_a_result_outlives_the_process(tmp_path: Path) -> None:
+    Results(tmp_path).keep(finished("a/../b \\ é"))
+    again, _ = Results(tmp_path).for_register(now_s=0)
+    assert again == [finished("a/../b \\ é")]
+
+
+def test_an_acknowledged_result_is_gone_for_good(tmp_path: Path) -> None:
+    kept = Results(tmp_path)
+    kept.keep(finished("a"))
+    kept.acknowledge(["a", "never heard of"])
+    assert "a" not in kept
+    assert len(Results(tmp_path)) == 0
+
+
+def test_an_unacknowledged_result_is_sent_again_after_a_while(tmp_path: Path) -> None:
+    kept = Results(tmp_path)
+    kept.keep(finished("a"))
+    assert kept.message("a", now_s=100).attempt == "a"
+    assert kept.overdue(now_s=100 + RESEND_S / 2) == []
+    assert kept.overdue(now_s=100 + RESEND_S) == ["a"]
+
+
+def test_a_register_lists_what_it_can_carry_and_holds_the_rest(tmp_path: Path) -> None:
+    kept = Results(tmp_path)
+    for number in range(5):
+        kept.keep(finished(f"{number}", "x" * 200_000))
+    listed, later = kept.for_register(now_s=0)
+    assert [attempt.attempt for attempt in listed] == ["0", "1"]
+    assert [attempt.attempt for attempt in later] == ["2", "3", "4"]
+    assert kept.overdue(now_s=0) == ["2", "3", "4"]
+
+
+def test_there_is_an_end_to_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULT_LIMIT", 2)
+    kept = Results(tmp_path)
+    for attempt in "abc":
+        kept.keep(finished(attempt))
+    assert [attempt in kept for attempt in "abc"] == [False, True, True]
+
+
+def test_a_broken_file_is_no_reason_to_stop(tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    assert len(Results(tmp_path)) == 0
