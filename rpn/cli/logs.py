@@ -26,10 +26,12 @@ class Output:
         self._rest = b""
         self._loud = True
         self.last: deque[str] = deque(maxlen=LAST_LINES)
+        """what the process that writes now said last"""
 
     def restart(self) -> None:
         """A new process writes from now on."""
         self.flush()
+        self.last.clear()
         self._loud = True
 
     def feed(self, data: bytes) -> None:

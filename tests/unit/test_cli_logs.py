@@ -69,6 +69,13 @@ def test_a_line_without_end_does_not_fill_the_memory(output: Output) -> None:
     assert len(output.last) == 1
 
 
+def test_the_last_words_are_those_of_the_last_life(output: Output) -> None:
+    output.feed(b"first life\n")
+    output.restart()
+    output.feed(b"second life\n")
+    assert list(output.last) == ["second life"]
+
+
 def test_a_full_log_makes_room_for_the_next(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "child.log", limit_bytes=10)
     for line in (b"first line\n", b"second line\n", b"third\n"):
