@@ -1,0 +1,76 @@
+"""A gateway process: `python -P -m gateway`, settings from RPN_*."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from gateway.app import Gateway
+from gateway.server import listen, server_for
+from rpn.errors import RPNError
+from rpn.observe import configure_logging
+from rpn.service import serve, stop_on_signals
+from rpn.settings import GatewaySettings, load
+from rpn.store.connection import Connection
+
+log = logging.getLogger("gateway")
+
+
+async def run(settings: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    stop = stop_on_signals()
+    listener = listen(settings)
+    connection = Connection(settings.redis_url)
+    gateway = Gateway(settings, connection)
+    server = server_for(gateway.asgi)
+    log.info("listening on %s:%d", *listener.getsockname()[:2])
+    if not _loopback(settings.host):
+        log.warning("listening on %s without authentication: anyone who reaches it may use it", settings.host)
+
+    async def serve_http() -> None:
+        await server.serve(sockets=[listener])
+
+    async def drain() -> None:
+        await gateway.drain()
+        server.should_exit = True
+
+    try:
+        await serve(*gateway.jobs(), serve_http, stop=stop, drain=drain)
+    finally:
+        await connection.close()
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def main() -> int:
+    try:
+        settings = load(GatewaySettings, os.environ)
+        configure_logging(settings)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run(settings))
+    except RPNError as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

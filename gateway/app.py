@@ -1,0 +1,140 @@
+"""The wiring of a gateway: two one-way streets, up and down, that meet only here and at the endpoint."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from gateway.answers import error_response, json_response
+from gateway.desk import Desk
+from gateway.door import Door
+from gateway.drain import drain
+from gateway.endpoint import Endpoint
+from gateway.errands import Errands
+from gateway.http import Rest
+from gateway.hub import Hub
+from gateway.metrics import Counters, Exposition, GatewayCollector, Gauges
+from gateway.peer import Peer
+from gateway.relay import Relay
+from gateway.uplink import Uplink
+from gateway.watch import Watch
+from rpn.errors import StoreUnavailable
+from rpn.replica import Change, Replica
+from rpn.service import Job
+from rpn.settings import GatewaySettings
+from rpn.store.connection import Connection
+from rpn.store.follower import Follower
+from rpn.store.keys import Keys
+from rpn.store.pool import InboxItem, PoolStore
+from rpn.store.rates import Rates
+from rpn.store.requests import Requests
+from rpn.store.sweep import Sweeper
+from rpn.store.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Everything one gateway process holds; `asgi` serves it, `jobs` keep it alive."""
+
+    def __init__(self, settings: GatewaySettings, connection: Connection) -> None:
+        keys = Keys(settings.pool)
+        self._settings = settings
+        self._counters = counters = Counters()
+        self._replica = Replica()
+        self._store = PoolStore(connection, keys)
+        self._hub = Hub(self._replica, counters)
+        self._follower = Follower(connection, keys, self._replica, self._on_changes)
+        self._uplink = Uplink(
+            self._store, counters, lease_s=settings.gateway_lease_s, now_ms=self._follower.now_ms
+        )
+        self._errands = Errands(connection, counters)
+        self._relay = Relay(connection, keys, self._hub, self._uplink, self._errands)
+        self._desk = Desk(
+            settings,
+            self._hub,
+            self._uplink,
+            self._errands,
+            self._relay,
+            Requests(connection, keys),
+            Tasks(connection, keys),
+        )
+        self._uplink.on_joined = self._on_joined
+        self._uplink.on_resync = self._on_resync
+        self._watch = Watch(settings, self._hub, self._uplink, counters)
+        self._sweeper = Sweeper(connection, keys, settings)
+        self._rest = Rest(
+            settings,
+            self._replica,
+            self._follower,
+            Rates(connection, keys),
+            counters,
+            Exposition(GatewayCollector(counters, self._gauges)),
+        )
+        self._door = Door(self._routes(), allowed_hosts=settings.allowed_hosts, counters=counters)
+        self.asgi: ASGIApp = self._door
+
+    def jobs(self) -> list[Job]:
+        """Every duty of the process but serving."""
+        return [
+            self._follower.run,
+            self._uplink.run,
+            self._errands.run,
+            self._relay.read_mailbox,
+            self._relay.settle_receipts,
+            self._watch.run,
+            self._sweeper.run,
+        ]
+
+    async def drain(self) -> None:
+        """Close everybody, in good order."""
+        await drain(self._door, self._hub, self._uplink, self._store, drain_s=self._settings.drain_s)
+
+    def _routes(self) -> ASGIApp:
+        endpoint = Endpoint(self._settings, self._desk, self._hub, self._uplink, self._counters)
+        return Starlette(
+            routes=[
+                WebSocketRoute("/ws", endpoint),
+                Route("/readyz", self._readyz, methods=["GET"]),
+                *self._rest.routes(),
+            ],
+            exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},
+        )
+
+    async def _readyz(self, request: Request) -> Response:
+        """200 once the pool is known; 404 while we go away, so that balancers let us drain."""
+        if self._door.draining:
+            return json_response({"error": "this gateway is going away", "code": "DRAINING"}, status=404)
+        if not self._follower.loaded:
+            return error_response(StoreUnavailable("the pool's server has not answered yet"))
+        return json_response({"status": "ready"})
+
+    def _on_changes(self, changes: list[Change]) -> None:
+        self._relay.on_changes(changes)
+
+    def _on_joined(self, peer: Peer, inbox: list[InboxItem]) -> None:
+        self._desk.joined(peer)
+        self._relay.on_inbox(peer, inbox)
+
+    def _on_resync(self) -> None:
+        self._counters.resyncs += 1
+        for peer in self._hub.peers.values():
+            if peer.joined and not peer.gone:
+                self._uplink.rejoin(peer)
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            devices_connected=len(self._hub.peers),
+            observers_connected=len(self._hub.observers),
+            connections=len(self._hub.connected),
+            lagging=sum(peer.lagging for peer in self._hub.connected),
+            pool_devices=len(self._replica.devices),
+            store_up=self._uplink.available,
+            follower_resyncs=self._follower.resyncs,
+        )

@@ -1,0 +1,328 @@
+"""What to do about each message that a client may say: one method a message."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+
+from gateway.errands import Errands
+from gateway.hub import Hub
+from gateway.limits import REGISTER_LIMIT, REGISTER_SPAN_S, Window
+from gateway.peer import Peer
+from gateway.relay import Relay
+from gateway.uplink import JOIN_LIMIT_S, Uplink
+from rpn.codec import encode
+from rpn.errors import (
+    BadMessage,
+    BadRequirements,
+    DeviceLimit,
+    ObserverLimit,
+    RateLimited,
+    RPNError,
+    Superseded,
+)
+from rpn.events import Identity, Report, pack_report
+from rpn.messages import (
+    Ack,
+    Acked,
+    FromClient,
+    Heartbeat,
+    Observe,
+    Register,
+    ResourceChanged,
+    ResourceRelease,
+    ResourceRequest,
+    ResourceUpdate,
+    TaskCancel,
+    TaskDone,
+    TaskProgress,
+    TaskProgressReport,
+    TaskResultMessage,
+    TaskStarted,
+    TaskStatus,
+    TaskSubmit,
+)
+from rpn.settings import GatewaySettings
+from rpn.store.records import (
+    DoneEntry,
+    ProgressEntry,
+    ReconcileEntry,
+    ReleaseEntry,
+    RequestEntry,
+    RequestStreamEntry,
+    StartedEntry,
+    TaskStreamEntry,
+)
+from rpn.store.requests import Requests
+from rpn.store.steps import Step
+from rpn.store.tasks import Submitted, Tasks
+
+DATA_LIMIT = 256 * 1024
+"""bytes of JSON in a task's `data`, and of a task's result"""
+
+M = TypeVar("M", bound=FromClient)
+
+
+class Desk:
+    """Where a client's messages are dealt with; what it may not say was refused before."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        hub: Hub,
+        uplink: Uplink,
+        errands: Errands,
+        relay: Relay,
+        requests: Requests,
+        tasks: Tasks,
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._uplink = uplink
+        self._errands = errands
+        self._relay = relay
+        self._requests = requests
+        self._tasks = tasks
+        self._registers: dict[str, Window] = {}
+        self._handlers: dict[type[FromClient], Callable[[Peer, Any], None]] = {
+            Register: self._register,
+            Observe: self._observe,
+            Heartbeat: self._heartbeat,
+            ResourceUpdate: self._resource_update,
+            ResourceRequest: self._resource_request,
+            ResourceRelease: self._resource_release,
+            TaskSubmit: self._task_submit,
+            TaskCancel: self._task_cancel,
+            TaskStarted: self._task_started,
+            TaskProgressReport: self._task_progress,
+            TaskDone: self._task_done,
+            Ack: self._ack,
+        }
+
+    def handle(self, peer: Peer, message: FromClient) -> None:
+        """Do what an admitted message asks. Raises RPNError: then nothing has changed."""
+        if peer.session_id and not self._hub.speaks(peer):
+            raise Superseded("a newer connection registered this device")
+        self._handlers[type(message)](peer, message)
+
+    # --- being there --------------------------------------------------------------------------
+
+    def _register(self, peer: Peer, message: Register) -> None:
+        self._check_register(peer, message)
+        again = peer.device_id == message.device_id
+        peer.session.enter(message)
+        peer.identity = Identity(
+            message.device_name,
+            message.platform,
+            peer.address,
+            dict(message.labels),
+            sorted(message.accepts),
+        )
+        if again:
+            self._uplink.identify(peer)
+            return
+        peer.hears = message.receives == "all"
+        peer.session_id = secrets.token_hex(8)
+        peer.entries = _reconciliation(peer, message)
+        self._hub.enter(peer)
+        self._uplink.join(peer)
+        peer.join_by_s = asyncio.get_running_loop().time() + 2 * JOIN_LIMIT_S
+
+    def _check_register(self, peer: Peer, message: Register) -> None:
+        """Raise if there is no room, or the device registers too often."""
+        known = message.device_id in self._hub.peers
+        if not known and len(self._hub.peers) >= self._settings.device_limit:
+            limit = self._settings.device_limit
+            raise DeviceLimit(f"this gateway holds {limit} devices (RPN_DEVICE_LIMIT)")
+        now_s = asyncio.get_running_loop().time()
+        if len(self._registers) > 2 * self._settings.device_limit:
+            self._registers = {k: v for k, v in self._registers.items() if not v.idle(now_s)}
+        window = self._registers.setdefault(message.device_id, Window(REGISTER_LIMIT, REGISTER_SPAN_S))
+        if not window.admits(now_s):
+            raise RateLimited(f"{message.device_id} registers too often", retry_after_s=int(REGISTER_SPAN_S))
+
+    def _observe(self, peer: Peer, message: Observe) -> None:
+        if peer in self._hub.observers:
+            return
+        if len(self._hub.observers) >= self._settings.observer_limit:
+            limit = self._settings.observer_limit
+            raise ObserverLimit(f"this gateway holds {limit} observers (RPN_OBSERVER_LIMIT)")
+        peer.session.enter(message)
+        self._hub.observers.add(peer)
+        self._hub.welcome(peer)
+
+    def _heartbeat(self, peer: Peer, message: Heartbeat) -> None:
+        self._uplink.heard(peer)
+
+    def _resource_update(self, peer: Peer, message: ResourceUpdate) -> None:
+        frame = encode(ResourceChanged(device_id=message.device_id, resources=message.resources))
+        peer.report = pack_report(Report(frame, message.pool_usage))
+        self._uplink.report(peer)
+
+    # --- resources ----------------------------------------------------------------------------
+
+    def _resource_request(self, peer: Peer, message: ResourceRequest) -> None:
+        if message.requirements.nothing:
+            raise BadRequirements("ask for something: cpu, memory, storage or gpu")
+        allocation_id = str(uuid4())
+
+        def entry() -> RequestEntry:
+            return RequestEntry(
+                allocation_id,
+                peer.device_id,
+                self._presence(peer),
+                message.requirements,
+                message.request_id,
+                releases=peer.session.opted_in,
+            )
+
+        self._enter_request(peer, message, entry, mark=allocation_id)
+
+    def _resource_release(self, peer: Peer, message: ResourceRelease) -> None:
+        entry = ReleaseEntry(peer.device_id, message.allocation_id)
+        self._enter_request(peer, message, lambda: entry, mark=str(uuid4()))
+
+    def _enter_request(
+        self, peer: Peer, message: FromClient, entry: Callable[[], RequestStreamEntry], *, mark: str
+    ) -> None:
+        def step() -> Step[bool]:
+            return self._requests.enter(entry(), presence=self._presence(peer), mark=mark)
+
+        self._speak(peer, message, step, lambda: None)
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    def _task_submit(self, peer: Peer, message: TaskSubmit) -> None:
+        task = message.task
+        if len(encode(task.data)) > DATA_LIMIT:
+            raise BadMessage(f"`task.data` is larger than {DATA_LIMIT // 1024} KiB")
+        task = msgspec.structs.replace(task, submitter_id=peer.device_id)
+
+        def answered(answer: Submitted | RPNError) -> None:
+            if isinstance(answer, RPNError):
+                self._refuse(peer, answer, message)
+                return
+            status = TaskStatus(
+                task_id=task.id,
+                state=answer.state,
+                attempts=answer.attempts,
+                request_id=message.request_id,
+            )
+            self._tell(peer, status)
+            self._tell_result(peer, task.id, answer.result)
+
+        self._errands.add(peer, self._tasks.submit(task, open_limit=self._settings.open_task_limit), answered)
+
+    def _task_cancel(self, peer: Peer, message: TaskCancel) -> None:
+        mark_ms = int(self._settings.task_retention_s * 1000)
+
+        def answered(answer: bytes | RPNError) -> None:
+            if isinstance(answer, RPNError):
+                self._refuse(peer, answer, message)
+            else:
+                self._tell_result(peer, message.task_id, answer)
+
+        step = self._tasks.cancel(peer.device_id, message.task_id, mark_ms=mark_ms)
+        self._errands.add(peer, step, answered)
+
+    def _task_started(self, peer: Peer, message: TaskStarted) -> None:
+        self._report(peer, message, StartedEntry(peer.device_id, message.task_id, message.attempt))
+
+    def _task_progress(self, peer: Peer, message: TaskProgressReport) -> None:
+        frame = encode(TaskProgress(task_id=message.task_id, progress=message.progress, log=message.log))
+        entry = ProgressEntry(peer.device_id, message.task_id, message.attempt, frame)
+        self._report(peer, message, entry)
+
+    def _task_done(self, peer: Peer, message: TaskDone) -> None:
+        entry = _done(peer, message)
+        self._report(peer, message, entry, lambda: self._acknowledge(peer, [message.attempt]))
+
+    def _report(
+        self,
+        peer: Peer,
+        message: FromClient,
+        entry: TaskStreamEntry,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        def step() -> Step[bool]:
+            return self._tasks.report(peer.device_id, self._presence(peer), [entry])
+
+        self._speak(peer, message, step, done)
+
+    def _ack(self, peer: Peer, message: Ack) -> None:
+        for each in message.ids:
+            self._relay.received += [(peer.device_id, f"task:{each}"), (peer.device_id, f"allocation:{each}")]
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def joined(self, peer: Peer) -> None:
+        """Its join is in the store, and with it the results it brought along."""
+        attempts = [entry.attempt for entry in peer.entries if isinstance(entry, DoneEntry)]
+        peer.entries = ()
+        if attempts:
+            self._acknowledge(peer, attempts)
+
+    def _acknowledge(self, peer: Peer, attempts: list[str]) -> None:
+        self._tell(peer, Acked(ids=attempts))
+
+    def _speak(
+        self, peer: Peer, message: FromClient, step: Callable[[], Step[bool]], done: Callable[[], None]
+    ) -> None:
+        """Run a step that holds only while `peer` speaks for its device.
+
+        Our id in the store, which the step names, may have changed while it waited: then the step
+        is made anew.
+        """
+        made_by = self._uplink.gateway
+
+        def answered(answer: bool | RPNError) -> None:
+            if isinstance(answer, RPNError):
+                self._refuse(peer, answer, message)
+            elif answer:
+                done()
+            elif self._uplink.gateway != made_by and not peer.gone:
+                self._speak(peer, message, step, done)
+
+        self._errands.add(peer, step(), answered)
+
+    def _tell(self, peer: Peer, message: TaskStatus | Acked) -> None:
+        if peer.session.opted_in and not peer.gone:
+            self._hub.deliver(peer, encode(message))
+
+    def _tell_result(self, peer: Peer, task_id: str, result: bytes) -> None:
+        """The outcome of a task that was over already."""
+        if result and not peer.gone:
+            message = TaskResultMessage(task_id=task_id, result=msgspec.Raw(result))
+            self._hub.deliver(peer, encode(message))
+
+    def _refuse(self, peer: Peer, error: RPNError, message: FromClient) -> None:
+        if not peer.gone:
+            peer.refuse(error, message.request_id)
+
+    def _presence(self, peer: Peer) -> str:
+        return f"{peer.session_id} {self._uplink.gateway}"
+
+
+def _done(peer: Peer, message: TaskDone) -> DoneEntry:
+    """What an agent says about the end of an attempt, for the scheduler."""
+    outcome = encode(message.result.outcome)
+    if len(outcome) > DATA_LIMIT:
+        raise BadMessage(f"the result is larger than {DATA_LIMIT // 1024} KiB")
+    return DoneEntry(peer.device_id, message.task_id, message.attempt, message.result.success, outcome)
+
+
+def _reconciliation(peer: Peer, message: Register) -> tuple[TaskStreamEntry, ...]:
+    """What an agent finished while away, and then what it still runs."""
+    if "tasks" not in message.accepts:
+        return ()
+    finished = [
+        _done(peer, TaskDone(task_id=each.task_id, attempt=each.attempt, result=each.result))
+        for each in message.finished
+    ]
+    running = [(each.task_id, each.attempt) for each in message.running or []]
+    return (*finished, ReconcileEntry(peer.device_id, peer.session_id, running))

@@ -1,0 +1,120 @@
+"""The door of the WebSocket: where what clients say and what they hear meet, for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import cast
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.desk import Desk
+from gateway.hub import Hub
+from gateway.metrics import Counters
+from gateway.peer import Peer
+from gateway.session import State
+from gateway.uplink import Uplink
+from gateway.wire import EXTENSION, Wire
+from rpn.codec import decode_from_client, request_id_of
+from rpn.errors import RPNError, TextOnly, TooManyErrors, Unregistered
+from rpn.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+
+class Reception:
+    """Takes what comes in on one connection; a refused message changes nothing."""
+
+    def __init__(self, peer: Peer, desk: Desk, hub: Hub, counters: Counters) -> None:
+        self._peer = peer
+        self._desk = desk
+        self._hub = hub
+        self._counters = counters
+        self._loop = asyncio.get_running_loop()
+
+    def on_text(self, data: bytes) -> None:
+        try:
+            messages = decode_from_client(data)
+        except RPNError as error:
+            self._refuse(error, request_id_of(data))
+            return
+        except Exception as error:
+            self._fail(error)
+            return
+        for message in messages if isinstance(messages, list) else (messages,):
+            try:
+                self._peer.session.admit(message)
+                self._peer.heard_s = self._loop.time()
+                self._desk.handle(self._peer, message)
+            except RPNError as error:
+                self._refuse(error, message.request_id)
+            except Exception as error:
+                self._fail(error)
+                return
+            self._counters.received[type(message).__struct_config__.tag] += 1
+
+    def on_binary(self) -> None:
+        self._counters.refused[TextOnly.code] += 1
+        self._counters.closed[1003] += 1
+        self._peer.close(TextOnly("text frames only"))
+
+    def on_writable(self) -> None:
+        self._hub.catch_up(self._peer)
+
+    def _refuse(self, error: RPNError, request_id: str | None) -> None:
+        self._counters.refused[error.code] += 1
+        if self._peer.errors.admits(self._loop.time()):
+            self._peer.refuse(error, request_id)
+        else:
+            self._counters.closed[1008] += 1
+            self._peer.close(TooManyErrors("too many errors"))
+
+    def _fail(self, error: Exception) -> None:
+        """A bug of ours: this client is told that there is one, nobody else notices."""
+        log.error("while handling a message", exc_info=error)
+        self._counters.closed[1011] += 1
+        self._peer.close(error)
+
+
+class Endpoint:
+    """`/ws`, as an ASGI application."""
+
+    def __init__(
+        self, settings: GatewaySettings, desk: Desk, hub: Hub, uplink: Uplink, counters: Counters
+    ) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._hub = hub
+        self._uplink = uplink
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        wire = cast("Wire", scope["extensions"][EXTENSION])
+        loop = asyncio.get_running_loop()
+        limit = self._settings.outbox_limit_kib * 1024
+        peer = Peer(wire, scope["client"][0], outbox_limit=limit, now_s=loop.time())
+        wire.receiver = Reception(peer, self._desk, self._hub, self._counters)
+        await receive()  # websocket.connect
+        self._hub.connect(peer)
+        timer = loop.call_later(self._settings.register_limit_s, self._expect_registered, peer)
+        try:
+            await send({"type": "websocket.accept"})
+            await receive()  # websocket.disconnect: messages go straight to the receiver
+        finally:
+            timer.cancel()
+            self._hub.disconnect(peer)
+            self._gone(peer, clean=wire.closed_by_peer)
+
+    def _expect_registered(self, peer: Peer) -> None:
+        if peer.session.state is State.NEW:
+            self._counters.closed[1008] += 1
+            peer.close(Unregistered("neither registered nor observed in time"))
+
+    def _gone(self, peer: Peer, *, clean: bool) -> None:
+        """The connection is over; what that means for its device depends on how it ended."""
+        if peer.session_id and self._hub.speaks(peer):
+            if clean:
+                self._uplink.leave(peer, "closed")
+            else:
+                self._uplink.lose(peer)
+        self._hub.drop(peer)

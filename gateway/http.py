@@ -1,0 +1,153 @@
+"""The REST side: API.md's four routes, the health routes, metrics and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gateway.answers import error_response, json_response
+from gateway.limits import LocalRates, rate_address
+from gateway.metrics import Counters, Exposition
+from rpn.errors import MethodNotAllowed, NotFound, RateLimited, StoreUnavailable
+from rpn.replica import Replica
+from rpn.settings import GatewaySettings
+from rpn.store.follower import Follower
+from rpn.store.rates import WINDOW_MS, Rates
+
+SERVICE = "Resource Pooling Network"
+API_VERSION = "1.0.0"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Rest:
+    """Answers requests from the mirror; counts them by address."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        replica: Replica,
+        follower: Follower,
+        rates: Rates,
+        counters: Counters,
+        exposition: Exposition,
+    ) -> None:
+        self._limit = settings.rest_rate_limit
+        self._replica = replica
+        self._follower = follower
+        self._rates = rates
+        self._local = LocalRates(WINDOW_MS)
+        self._counters = counters
+        self._exposition = exposition
+        self._started_s = time.monotonic()
+
+    def routes(self) -> list[Route | Mount]:
+        page = StaticFiles(directory=str(files("gateway") / "ui"), html=True)
+        return [
+            Route("/", self._guarded(self._root), methods=["GET"]),
+            Route("/api/devices", self._guarded(self._devices), methods=["GET"]),
+            Route("/api/resources", self._guarded(self._resources), methods=["GET"]),
+            Route("/api/stats", self._guarded(self._stats), methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
+            Route("/livez", self._livez, methods=["GET"]),
+            Mount("/ui", page),
+        ]
+
+    async def on_http_error(self, request: Request, error: Exception) -> Response:
+        """What the router itself refuses."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 405:
+            return error_response(
+                MethodNotAllowed(f"{request.method} is not for {request.url.path}"),
+                headers=dict(getattr(error, "headers", None) or {}),
+            )
+        return error_response(NotFound(f"there is nothing at {request.url.path}"))
+
+    async def on_error(self, request: Request, error: Exception) -> Response:
+        """Everything else that was raised: ours to log, not the client's to read."""
+        return error_response(error)
+
+    # --- API.md -------------------------------------------------------------------------------
+
+    async def _root(self, request: Request) -> Response:
+        return json_response(
+            {
+                "service": SERVICE,
+                "version": API_VERSION,
+                "devices": len(self._replica.devices),
+                "status": "online",
+            },
+            headers={"Vary": "Accept"},
+        )
+
+    async def _devices(self, request: Request) -> Response:
+        return json_response(b'{"devices":' + self._replica.devices_json + b"}")
+
+    async def _resources(self, request: Request) -> Response:
+        return json_response({"pool": self._replica.totals})
+
+    async def _stats(self, request: Request) -> Response:
+        stats: dict[str, Any] = {
+            "devices": len(self._replica.devices),
+            "resources": self._replica.totals,
+            "uptime": int(time.monotonic() - self._started_s),
+        }
+        return json_response(stats)
+
+    # --- operators ----------------------------------------------------------------------------
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self._exposition.text(), headers={"Content-Type": self._exposition.content_type})
+
+    async def _livez(self, request: Request) -> Response:
+        return json_response({"status": "alive"})
+
+    # --- in front of every counted route ------------------------------------------------------
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """Count the request, refuse it or answer it, and say if the answer may be stale."""
+
+        async def guarded(request: Request) -> Response:
+            if request.url.path == "/" and "text/html" in request.headers.get("accept", ""):
+                return RedirectResponse("ui/", status_code=302, headers={"Vary": "Accept"})
+            try:
+                await self._count(request.client.host if request.client else "")
+                if not self._follower.loaded:
+                    raise StoreUnavailable("the pool's server has not answered yet")
+                response = await handler(request)
+            except (RateLimited, StoreUnavailable) as error:
+                self._counters.refused[error.code] += 1
+                response = error_response(error)
+            if not self._follower.current:
+                response.headers["X-RPN-Stale"] = "1"
+            self._counters.requests[response.status_code] += 1
+            return response
+
+        return guarded
+
+    async def _count(self, address: str) -> None:
+        """Raise RateLimited when this address asks too often."""
+        if not self._limit:
+            return
+        counted = rate_address(address)
+        try:
+            if not self._follower.current:
+                raise StoreUnavailable
+            count, left_ms = await self._rates.count(counted)
+        except StoreUnavailable:
+            now_ms = int(asyncio.get_running_loop().time() * 1000)
+            count, left_ms = self._local.count(counted, now_ms)
+        if count > self._limit:
+            raise RateLimited(
+                f"more than {self._limit} requests a minute from one address",
+                retry_after_s=max(1, -(-left_ms // 1000)),
+            )

@@ -1,0 +1,240 @@
+"""Who hears what: broadcasts in rounds, lists for newcomers, messages to one.
+
+A round gathers frames and writes them to every connection at once, with one write each. The first
+frame after a quiet spell goes at once; then rounds keep a distance of three times what the last one
+cost, so that writing takes at most a quarter of the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+
+from gateway.frames import text_frame
+from gateway.metrics import Counters
+from gateway.peer import ADDRESSED_LIMIT, Peer
+from rpn.codec import encode
+from rpn.messages import DeviceJoined, DeviceLeft
+from rpn.replica import Mirrored, Replica
+
+PAUSE_MIN_S, PAUSE_MAX_S = 0.002, 0.1
+"""bounds of the distance between two rounds"""
+LIST_EVERY_S = 1.0
+"""how often everybody may get a fresh `devices` list"""
+LIST_LIMIT = 200
+"""devices above which joins and leaves are told one by one only"""
+
+
+def pause_after(cost_s: float) -> float:
+    """How long to gather after a round that took `cost_s`."""
+    return min(max(3 * cost_s, PAUSE_MIN_S), PAUSE_MAX_S)
+
+
+class Hub:
+    """All connections of this gateway, and the round that is being gathered."""
+
+    def __init__(self, replica: Replica, counters: Counters) -> None:
+        self._replica = replica
+        self._counters = counters
+        self._loop = asyncio.get_running_loop()
+        self.connected: set[Peer] = set()
+        """everybody with an open socket"""
+        self.empty = asyncio.Event()
+        """nobody is connected any more; only while we drain does anybody wait for it"""
+        self.peers: dict[str, Peer] = {}
+        """by device: the connection that speaks for it here, or is about to"""
+        self.sessions: dict[str, Peer] = {}
+        """by session: every connection that registered and still stands"""
+        self.observers: set[Peer] = set()
+        self._audience: dict[Peer, None] = {}
+        self._frames: list[bytes] = []
+        self._told: dict[str, bool] = {}
+        """devices the round tells of -> they joined in it"""
+        self._newcomers: list[Peer] = []
+        self._addressees: dict[Peer, None] = {}
+        self._timer: asyncio.Handle | None = None
+        self._quiet_from_s = 0.0
+        self._list_cache = (-1, "", b"")
+        self._list_version = 0
+        self._list_from_s = 0.0
+        self._list_timer: asyncio.TimerHandle | None = None
+
+    # --- what the pool says -------------------------------------------------------------------
+
+    def device_joined(self, device: Mirrored) -> None:
+        self._tell(device.id, encode(DeviceJoined(device=device.device)), joined=True)
+        self.list_changed()
+
+    def device_left(self, device_id: str) -> None:
+        self._tell(device_id, encode(DeviceLeft(device_id=device_id)))
+        self.list_changed()
+
+    def resource_update(self, device: Mirrored) -> None:
+        self._tell(device.id, device.frame)
+
+    def list_changed(self) -> None:
+        """Give everybody a fresh list soon, but not too often."""
+        self._list_version += 1
+        if self._list_timer is None and len(self._replica.devices) <= LIST_LIMIT:
+            wait_s = max(0.0, self._list_from_s - self._loop.time())
+            self._list_timer = self._loop.call_later(wait_s, self._refresh_lists)
+
+    # --- who hears it -------------------------------------------------------------------------
+
+    def welcome(self, peer: Peer) -> None:
+        """Its list as of now, and from now on everything."""
+        peer.joined, peer.older = True, None
+        if not peer.hears:
+            device = self._replica.devices[peer.device_id]
+            peer.welcome = text_frame(b'{"type":"devices","devices":[' + device.json + b"]}"), 0
+        else:
+            peer.welcome = self._list(), len(self._frames)
+            peer.list_version = self._list_version
+            self._audience[peer] = None
+        self._newcomers.append(peer)
+        self._schedule()
+
+    def deliver(self, peer: Peer, message: bytes) -> None:
+        """A message for this client alone, after everything it was told so far."""
+        peer.addressed.append(message)
+        self._addressees[peer] = None
+        self._schedule()
+
+    def connect(self, peer: Peer) -> None:
+        self.connected.add(peer)
+        self.empty.clear()
+
+    def disconnect(self, peer: Peer) -> None:
+        self.connected.discard(peer)
+        if not self.connected:
+            self.empty.set()
+
+    def enter(self, peer: Peer) -> None:
+        """It registered: it will speak for its device here, if its join is applied."""
+        older = self.peers.get(peer.device_id)
+        peer.older = older if older is not None and older.joined else None
+        self.peers[peer.device_id] = self.sessions[peer.session_id] = peer
+
+    def speaks(self, peer: Peer) -> bool:
+        """No newer connection speaks for its device here."""
+        return self.peers.get(peer.device_id) is peer
+
+    def drop(self, peer: Peer) -> None:
+        """It is gone, or speaks for its device no longer."""
+        self._audience.pop(peer, None)
+        self._addressees.pop(peer, None)
+        self.observers.discard(peer)
+        self.sessions.pop(peer.session_id, None)
+        if self.speaks(peer):
+            del self.peers[peer.device_id]
+            if peer.older is not None and not peer.joined and peer.older.session_id in self.sessions:
+                self.peers[peer.device_id] = peer.older
+        peer.older = None
+
+    def catch_up(self, peer: Peer) -> None:
+        """It takes data again: tell it the latest of what it missed."""
+        if not peer.lagging:
+            return
+        peer.lagging = False
+        missed, peer.missed = peer.missed, {}
+        frames: list[bytes] = []
+        for device_id, joined in missed.items():
+            device = self._replica.devices.get(device_id)
+            if device is None:
+                frames.append(text_frame(encode(DeviceLeft(device_id=device_id))))
+            elif joined:
+                frames.append(text_frame(encode(DeviceJoined(device=device.device))))
+            elif device.frame:
+                frames.append(text_frame(device.frame))
+        peer.write(b"".join(frames), self._loop.time())
+
+    # --- rounds -------------------------------------------------------------------------------
+
+    def _tell(self, device_id: str, message: bytes, *, joined: bool = False) -> None:
+        self._frames.append(text_frame(message))
+        self._told[device_id] = joined or self._told.get(device_id, False)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is None:
+            wait_s = self._quiet_from_s - self._loop.time()
+            if wait_s <= 0:
+                self._timer = self._loop.call_soon(self._round)
+            else:
+                self._timer = self._loop.call_later(wait_s, self._round)
+
+    def _round(self) -> None:
+        started_s, now_s = perf_counter(), self._loop.time()
+        self._timer = None
+        frames, self._frames = self._frames, []
+        told, self._told = self._told, {}
+        newcomers, self._newcomers = self._newcomers, []
+        self._broadcast(frames, told, now_s)
+        for peer in newcomers:
+            if peer.welcome is not None:
+                listed, position = peer.welcome
+                peer.welcome = None
+                heard = b"".join(frames[position:]) if peer.hears else b""
+                peer.write(listed + heard, now_s)
+                self._counters.sent(1 + len(frames) - position, len(listed) + len(heard))
+        addressees, self._addressees = self._addressees, {}
+        for peer in addressees:
+            self._counters.sent(peer.write_addressed(now_s), 0)
+        cost_s = perf_counter() - started_s
+        self._counters.round(cost_s)
+        self._quiet_from_s = now_s + cost_s + pause_after(cost_s)
+
+    def _broadcast(self, frames: list[bytes], told: dict[str, bool], now_s: float) -> None:
+        """Write the round's frames to everybody who is not new in it."""
+        if not frames:
+            return
+        data = b"".join(frames)
+        heard = 0
+        for peer in self._audience:
+            if peer.welcome is not None:
+                continue
+            if peer.lagging:
+                for device_id, joined in told.items():
+                    peer.missed[device_id] = joined or peer.missed.get(device_id, False)
+                self._counters.skipped += len(frames)
+            else:
+                peer.write(data, now_s)
+                heard += 1
+        self._counters.sent(len(frames) * heard, len(data) * heard)
+
+    def _refresh_lists(self) -> None:
+        """A fresh list to everybody whose last one is older than the last join or leave."""
+        self._list_timer = None
+        if self._frames or self._newcomers:
+            self._round()
+        now_s = self._loop.time()
+        self._list_from_s = now_s + LIST_EVERY_S
+        listed = self._list()
+        for peer in self._audience:
+            if peer.list_version != self._list_version and not peer.lagging:
+                peer.list_version = self._list_version
+                peer.write(listed, now_s)
+                self._counters.sent(1, len(listed))
+
+    def _list(self) -> bytes:
+        """The `devices` message as of now, encoded once a revision."""
+        rev, tip, frame = self._list_cache
+        if (rev, tip) != (self._replica.rev, self._replica.tip) or not frame:
+            frame = text_frame(b'{"type":"devices","devices":' + self._replica.devices_json + b"}")
+            self._list_cache = self._replica.rev, self._replica.tip, frame
+        return frame
+
+    # --- once a second ------------------------------------------------------------------------
+
+    def stuck(self, limit_s: float) -> list[Peer]:
+        """Clients that have taken nothing of what waits for them for too long."""
+        now_s = self._loop.time()
+        return [
+            peer
+            for peer in self.connected
+            if peer.stuck(now_s, limit_s) or peer.wire.buffered > peer.outbox_limit + self._room(peer)
+        ]
+
+    def _room(self, peer: Peer) -> int:
+        """What may wait beyond the outbox limit: addressed messages, and one list."""
+        return ADDRESSED_LIMIT + len(self._list_cache[2])

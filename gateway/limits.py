@@ -1,0 +1,69 @@
+"""How much one client may ask for: counting without I/O, time is an argument."""
+
+from __future__ import annotations
+
+from collections import deque
+from ipaddress import ip_address, ip_network
+
+ERROR_LIMIT, ERROR_SPAN_S = 50, 60.0
+"""refused messages a connection may cause in this time"""
+REGISTER_LIMIT, REGISTER_SPAN_S = 20, 10.0
+"""registers a deviceId may make in this time, over all its connections to one gateway"""
+ADDRESSES_KEPT = 10_000
+
+
+class Window:
+    """At most `limit` events within any `span_s` seconds."""
+
+    __slots__ = ("_limit", "_span_s", "_times")
+
+    def __init__(self, limit: int, span_s: float) -> None:
+        self._limit, self._span_s = limit, span_s
+        self._times: deque[float] = deque()
+
+    def admits(self, now_s: float) -> bool:
+        """Count one event; False when it is one too many."""
+        times = self._times
+        while times and times[0] <= now_s - self._span_s:
+            times.popleft()
+        if len(times) >= self._limit:
+            return False
+        times.append(now_s)
+        return True
+
+    def idle(self, now_s: float) -> bool:
+        """Nothing is remembered any more."""
+        return not self._times or self._times[-1] <= now_s - self._span_s
+
+
+class LocalRates:
+    """Fixed windows by address, for while the pool's server cannot count for all gateways."""
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._windows: dict[str, tuple[int, int]] = {}
+
+    def count(self, address: str, now_ms: int) -> tuple[int, int]:
+        """(requests in this window so far, this one included; ms until it ends)."""
+        count, end_ms = self._windows.get(address, (0, 0))
+        if end_ms <= now_ms:
+            count, end_ms = 0, now_ms + self._window_ms
+            self._forget(now_ms)
+        self._windows[address] = (count + 1, end_ms)
+        return count + 1, end_ms - now_ms
+
+    def _forget(self, now_ms: int) -> None:
+        if len(self._windows) >= ADDRESSES_KEPT:
+            self._windows = {k: v for k, v in self._windows.items() if v[1] > now_ms}
+
+
+def rate_address(address: str) -> str:
+    """What counts as one address: an IPv4 address, or an IPv6 network of /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6:
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else str(ip_network((parsed, 64), strict=False).network_address)
+    return str(parsed)

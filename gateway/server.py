@@ -1,0 +1,62 @@
+"""uvicorn, told when to start and when to stop by us and not by signals."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.wire import Wire
+from rpn.errors import BadSettings
+from rpn.settings import GatewaySettings
+
+MESSAGE_LIMIT = 1024 * 1024
+"""bytes of one message from a client"""
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; we drain before it closes anything, because it closes with 1012."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server_for(app: ASGIApp) -> Server:
+    """A server for `app` with our WebSocket protocol and our limits."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws=Wire,
+            ws_max_size=MESSAGE_LIMIT,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+
+
+def listen(settings: GatewaySettings) -> socket.socket:
+    """The listening socket. Raises BadSettings when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise BadSettings(
+            f"RPN_HOST, RPN_PORT: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from None
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,103 @@
+"""What one connection may say, and in whose name: rules without I/O."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from rpn.errors import NotAccepted, NotRegistered, WrongDevice
+from rpn.messages import (
+    Ack,
+    FromClient,
+    Heartbeat,
+    Observe,
+    Register,
+    ResourceRelease,
+    ResourceRequest,
+    ResourceUpdate,
+    TaskCancel,
+    TaskDone,
+    TaskProgressReport,
+    TaskStarted,
+    TaskSubmit,
+)
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    NEW = auto()
+    REGISTERED = auto()
+    OBSERVING = auto()
+
+
+ALLOWED: dict[State, frozenset[type[FromClient]]] = {
+    State.NEW: frozenset({Register, Observe}),
+    State.REGISTERED: frozenset(
+        {
+            Register,
+            Heartbeat,
+            ResourceUpdate,
+            ResourceRequest,
+            ResourceRelease,
+            TaskSubmit,
+            TaskCancel,
+            TaskStarted,
+            TaskProgressReport,
+            TaskDone,
+            Ack,
+        }
+    ),
+    State.OBSERVING: frozenset({Observe}),
+}
+
+NEEDS: dict[type[FromClient], str] = {
+    TaskStarted: "tasks",
+    TaskProgressReport: "tasks",
+    TaskDone: "tasks",
+    Ack: "acks",
+}
+"""what must have been accepted at `register` to say this"""
+
+
+class Session:
+    """One connection's state: who it speaks for, and what it opted in to."""
+
+    __slots__ = ("accepts", "device_id", "state")
+
+    def __init__(self) -> None:
+        self.state = State.NEW
+        self.device_id = ""
+        self.accepts: frozenset[str] = frozenset()
+
+    @property
+    def opted_in(self) -> bool:
+        """The client knows more than API.md."""
+        return bool(self.accepts) or self.state is State.OBSERVING
+
+    def admit(self, message: FromClient) -> None:
+        """Accept `message` from this connection, or raise why not."""
+        if type(message) not in ALLOWED[self.state]:
+            if self.state is State.OBSERVING:
+                raise NotRegistered("this connection observes: register on another one")
+            raise NotRegistered("the first message must be `register`")
+        needed = NEEDS.get(type(message))
+        if needed is not None and needed not in self.accepts:
+            raise NotAccepted(f"say `accepts: [{needed!r}]` at `register` first")
+        speaks_for = _device_of(message)
+        if self.device_id and speaks_for not in (None, self.device_id):
+            raise WrongDevice(f"this connection speaks for {self.device_id}")
+
+    def enter(self, message: Register | Observe) -> None:
+        """Take over what an admitted `register` or `observe` says."""
+        if isinstance(message, Register):
+            self.state, self.device_id = State.REGISTERED, message.device_id
+            self.accepts = frozenset(message.accepts)
+        else:
+            self.state = State.OBSERVING
+
+
+def _device_of(message: FromClient) -> str | None:
+    """The device a message speaks for, if it names one."""
+    if isinstance(message, TaskSubmit):
+        return message.task.submitter_id
+    return getattr(message, "device_id", None)

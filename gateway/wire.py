@@ -1,0 +1,102 @@
+"""uvicorn's WebSocket protocol with a shorter way in and out.
+
+In: a whole message goes straight to the receiver, synchronously, with no queue and no task to wake.
+Out: frames made elsewhere are written to the transport as they are. ASGI keeps connect, accept and
+disconnect.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame
+from websockets.http11 import Request
+
+CLOSE_LIMIT_S = 1.5
+"""how long a client may take to answer our close before its socket is dropped"""
+EXTENSION = "rpn.wire"
+"""where the endpoint finds this protocol in its ASGI scope's extensions"""
+
+
+class Receiver(Protocol):
+    """Who takes what comes in on a wire."""
+
+    def on_text(self, data: bytes) -> None: ...
+    def on_binary(self) -> None: ...
+    def on_writable(self) -> None: ...
+
+
+class Wire(WebSocketsSansIOProtocol):
+    """One WebSocket."""
+
+    receiver: Receiver | None = None
+    closed_by_peer = False
+    """the client itself closed, with a close frame"""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # refused in full: there is nothing left to answer
+
+    def handle_close(self, event: Frame) -> None:
+        self.closed_by_peer = self.closed_by_peer or not self.close_sent
+        super().handle_close(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message is here."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent or self.receiver is None:
+            return
+        if self.curr_msg_data_type != "text":
+            self.receiver.on_binary()
+            return
+        data = bytes(data)
+        if not data.isascii():
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                self.close(1007, "not UTF-8")
+                return
+        self.receiver.on_text(data)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.receiver is not None:
+            self.receiver.on_writable()
+
+    def limit_buffer(self, limit: int) -> None:
+        """Have `on_writable` called when less than half of `limit` bytes wait again."""
+        self.transport.set_write_buffer_limits(high=limit, low=limit // 2)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client to take them."""
+        return self.transport.get_write_buffer_size()
+
+    def write(self, frames: bytes) -> None:
+        """Send ready-made frames, whole ones only."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(frames)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close from our side; the client has CLOSE_LIMIT_S to answer."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        try:
+            self.conn.send_close(code, reason)
+        except InvalidState:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.stop_keepalive()
+        self.close_timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
