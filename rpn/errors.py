@@ -2,7 +2,7 @@
 
     RPNError
     ├── BadInput            the other side said something we cannot take
-    │   ├── BadMessage, BadRequirements, TextOnly, NotFound
+    │   ├── BadMessage, BadRequirements, TextOnly, NotFound, MethodNotAllowed
     ├── NotAllowed          well said, but not by this connection or not now
     │   ├── NotRegistered, WrongDevice, NotAccepted, BadOrigin, BadHost
     ├── Conflict            it contradicts what is already there
@@ -12,7 +12,7 @@
     ├── Unavailable         not the caller's fault; certainly not done
     │   ├── StoreUnavailable, Draining
     ├── Ended               why the server closes a connection
-    │   ├── Superseded, Silent, Slow, Unregistered
+    │   ├── Superseded, Silent, Slow, Unregistered, NotJoined, Removed
     └── BadSettings, StoreFormatError, ServerFailed     the operator's business, never a client's
 
 Inside the house we know neither HTTP nor close codes: `gateway.faults` translates.
@@ -53,6 +53,12 @@ class NotFound(BadInput):
     """What was named does not exist."""
 
     code = "NOT_FOUND"
+
+
+class MethodNotAllowed(BadInput):
+    """The route exists, but not for this method."""
+
+    code = "METHOD_NOT_ALLOWED"
 
 
 class NotAllowed(RPNError):
@@ -179,6 +185,18 @@ class Unregistered(Ended):
     """The connection neither registered nor observed in time."""
 
     code = "UNREGISTERED"
+
+
+class NotJoined(Ended):
+    """The device could not be put into the pool in time: the pool's server did not answer."""
+
+    code = "NOT_JOINED"
+
+
+class Removed(Ended):
+    """The pool removed the device while its connection stood: come back and register again."""
+
+    code = "REMOVED"
 
 
 class BadSettings(RPNError):

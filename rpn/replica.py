@@ -112,8 +112,10 @@ class Change(NamedTuple):
     """as it is now; as it last was when it left"""
     old_session: str = ""
     """RESUMED: who spoke for it before, if another did"""
+    renamed: bool = False
+    """RESUMED: under another name, platform or address"""
     reason: str = ""
-    """LEFT: closed, cut, silent"""
+    """LEFT: closed, cut, silent; empty when a snapshot showed it"""
 
 
 class Snapshot(NamedTuple):
@@ -200,14 +202,15 @@ class Replica:
         if device is None:
             device = Mirrored(operation.device_id, identity, operation.session, operation.gateway)
             self.devices[device.id] = device
-            what, old = What.JOINED, ""
+            what, old, renamed = What.JOINED, "", False
         else:
             what, old = What.RESUMED, device.session if device.session != operation.session else ""
+            renamed = device.identity != identity
             device.identity, device.lost = identity, False
             device.session, device.gateway = operation.session, operation.gateway
         device.report(operation.report)
         device.heard(now_ms)
-        return Change(what, device, old_session=old)
+        return Change(what, device, old_session=old, renamed=renamed)
 
     def _leave(self, device_id: str, reason: str) -> Change | None:
         device = self.devices.pop(device_id, None)

@@ -57,6 +57,11 @@ class Follower:
         """Wait for the first snapshot."""
         await self._loaded.wait()
 
+    @property
+    def loaded(self) -> bool:
+        """The mirror has shown the pool at least once."""
+        return self._loaded.is_set()
+
     def now_ms(self) -> int:
         """The store's clock, as we last saw it, carried on by ours."""
         return int(time.time() * 1000 + self._skew_ms)
