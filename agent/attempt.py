@@ -51,14 +51,15 @@ class Attempt:
     async def run(self, spawner: Spawner) -> TaskResult:
         """Run in a folder of its own, which is gone afterwards, and tell how it ended."""
         self.begun = True
-        folder = tempfile.mkdtemp(dir=spawner.work)
         try:
-            return await self._run_in(folder, spawner)
+            folder = tempfile.mkdtemp(dir=spawner.work)
+            try:
+                return await self._run_in(folder, spawner)
+            finally:
+                self.pid = None
+                await _remove(folder)
         except (CannotStart, OSError) as error:
             return rejected(f"cannot start {self.plan.name}: {error}")
-        finally:
-            self.pid = None
-            await _remove(folder)
 
     async def _run_in(self, folder: str, spawner: Spawner) -> TaskResult:
         output = Collector(lambda: self.stop(too_much()))

@@ -83,5 +83,12 @@ def _tree(leader: int) -> list[proc.Process]:
 
 def _shared_fairly(tree: list[proc.Process]) -> int:
     """The memory of a tree with shared pages counted once."""
-    parts = ((proc.proportional_bytes(process.pid), process.resident_bytes) for process in tree)
-    return sum(resident if proportional is None else proportional for proportional, resident in parts)
+    return sum(_fair_bytes(process.pid) for process in tree)
+
+
+def _fair_bytes(pid: int) -> int:
+    proportional = proc.proportional_bytes(pid)
+    if proportional is not None:
+        return proportional
+    process = proc.look(pid)  # it may have ended just now
+    return process.resident_bytes if process is not None and process.alive else 0

@@ -99,7 +99,7 @@ class Log(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self._pause is not None:
             self._pause.cancel()
-        if self._waiting:
+        while self._waiting:
             self._tell(self._take())
         if not self.ended.done():
             self.ended.set_result(None)

@@ -143,7 +143,8 @@ class Runner:
         self._send(TaskProgressReport(task_id=attempt.task_id, attempt=attempt.attempt, log=text))
 
     def _report(self, task_id: str, attempt: str, result: TaskResult) -> None:
-        log.info("attempt %s of task %s: %s", attempt, task_id, "ok" if result.success else result.code)
+        level = logging.DEBUG if result.success else logging.INFO
+        log.log(level, "attempt %s of task %s: %s", attempt, task_id, result.code or "ok")
         self._results.keep(FinishedAttempt(task_id, attempt, result))
         self._send_results([attempt])
 

@@ -137,6 +137,8 @@ class Spawner:
                 except BlockingIOError:
                     await asyncio.sleep(_FULL_S)
                 except ConnectionError:
+                    if self._closing:
+                        raise asyncio.CancelledError from None  # a task of an agent that goes away
                     raise WardenLost("the warden process is gone") from None
             await asyncio.get_running_loop().sock_sendall(self._channel, data[sent:])
 

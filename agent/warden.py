@@ -9,6 +9,8 @@ Orders come as JSON lines over a socket, with a task's three streams as file des
 
 `status` is the exit code, or minus the signal that ended it. Once it is reported, nothing the
 task has started is alive. When the socket closes, all tasks are killed and `work` is removed.
+
+Off Linux a process that leaves its task's session while its parent ends is beyond our reach.
 """
 
 from __future__ import annotations
@@ -129,20 +131,15 @@ class Warden:
     def _reap(self) -> None:
         """Wait for what has ended; a leader's pid stays taken until its task is wholly gone."""
         while True:
-            try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
+            ended = _an_ended_child()
             if ended is None:
                 return
-            task = self._tasks.get(ended.si_pid)
-            if task is None:
-                os.waitpid(ended.si_pid, 0)
-                continue
-            self._kill_survivors(ended.si_pid)
-            _, status = os.waitpid(ended.si_pid, 0)
-            del self._tasks[ended.si_pid]
-            self._report({"id": task, "status": os.waitstatus_to_exitcode(status)})
+            if ended in self._tasks:
+                self._kill_survivors(ended)
+            _, status = os.waitpid(ended, 0)
+            task = self._tasks.pop(ended, None)
+            if task is not None:
+                self._report({"id": task, "status": os.waitstatus_to_exitcode(status)})
 
     def _kill_survivors(self, leader: int) -> None:
         """Kill what an ended leader has left; as orphans they are all children of ours now."""
@@ -186,6 +183,18 @@ class Warden:
 
 class _Told(Exception):
     """Somebody asked the warden itself to end."""
+
+
+def _an_ended_child() -> int | None:
+    """A child that has ended and has not been waited for."""
+    if hasattr(os, "waitid"):
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return None
+        return ended.si_pid if ended is not None else None
+    seen = map(proc.look, proc.children(os.getpid()))  # macOS before Python 3.13
+    return next((found.pid for found in seen if found is not None and not found.alive), None)
 
 
 def _kill_tree(top: int) -> None:

@@ -243,8 +243,8 @@ time.sleep(60)
     assign = python(script)
     bench.runner.heard(assign)
     await bench.until((tmp_path / "ready").exists)
+    await bench.until(lambda: len(bench.warden.children(recursive=True)) >= 5)
     family = bench.warden.children(recursive=True)
-    assert len(family) >= 5
     bench.cancel(assign)
     assert (await bench.end_of(assign)).code == "CANCELLED"
     assert not any(map(alive, family))
