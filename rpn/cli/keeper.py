@@ -101,7 +101,10 @@ class Keeper:
         self._ending.set()
         self._signal(signal.SIGTERM)
         await _either(self._over, hurry, limit_s)
-        self._signal(signal.SIGKILL)
+        if not self._over.is_set():
+            given = "" if hurry.is_set() else f" in {limit_s:g} s"
+            self._say(f"{self.program.name} does not end{given}: killing it")
+            self._signal(signal.SIGKILL)
         await self._over.wait()
 
     async def _live(self) -> Death:

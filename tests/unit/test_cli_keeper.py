@@ -102,6 +102,7 @@ async def test_what_does_not_end_in_time_is_killed(play: Play) -> None:
     stage = await play(python(STUBBORN))
     await stage.until(lambda: stage.shown == ["here"])
     await stage.end(limit_s=0.05)
+    assert stage.said == ["it does not end in 0.05 s: killing it"]
     assert not stage.given_up.is_set()
 
 
