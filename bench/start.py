@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from subprocess import DEVNULL
 
 from tests.support.cluster import clean_environment, free_ports, ready, wait_for
 
@@ -29,7 +30,7 @@ def start_s(gateways: int) -> float:
         command = [sys.executable, "-P", "-m", "rpn.cli", "up", "--data-dir", folder]
         command += ["--port", str(first), "--gateways", str(gateways)]
         began_s = time.monotonic()
-        up = subprocess.Popen(command, env=clean_environment({}), stdout=subprocess.DEVNULL)
+        up = subprocess.Popen(command, env=clean_environment({}), stdout=DEVNULL, stderr=DEVNULL)
         try:
             wait_for(lambda: all(map(ready, urls)), within_s=30, what="ready", every_s=0.01)
             return time.monotonic() - began_s
