@@ -1,0 +1,45 @@
+"""`python -P -m scheduler`: one scheduler process, set by RPN_* variables."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+
+from rpn.errors import BadSettings
+from rpn.observe import configure_logging
+from rpn.service import stop_on_signals
+from rpn.settings import SchedulerSettings, load
+from scheduler import app
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit status."""
+    try:
+        settings = load(SchedulerSettings, os.environ)
+        configure_logging(settings)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings))
+    except BadSettings as error:
+        print(f"rpn scheduler: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _serve(settings: SchedulerSettings) -> None:
+    await app.run(settings, stop_on_signals())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's if it is installed, else Python's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

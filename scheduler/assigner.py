@@ -1,0 +1,138 @@
+"""Finds devices for the tasks that wait, and tells which of them never will have one."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rpn.model import TaskState
+from rpn.store.records import TaskLife
+from scheduler import life as lives
+from scheduler.amounts import Amounts
+from scheduler.desk import Desk
+from scheduler.foreman import Foreman, assignment
+from scheduler.open_tasks import OpenTask, OpenTasks
+from scheduler.placement import best_fit
+from scheduler.shortfall import explain, feasible
+
+PAUSE_MS = 20
+"""how long the mirror is given to catch up after the store skipped an assignment"""
+REVIEW_EVERY_MS = 250
+
+
+class Assigner:
+    """Takes tasks out of the queue."""
+
+    def __init__(self, desk: Desk, tasks: OpenTasks, foreman: Foreman) -> None:
+        self._tasks = tasks
+        self._foreman = foreman
+        self._ledger = desk.ledger
+        self._courier = desk.courier
+        self._docket = desk.docket
+        self._counts = desk.counts
+        self._infeasible_limit_ms = int(desk.settings.infeasible_limit_s * 1000)
+        self._fence = desk.fence
+        self._number = 0
+        self._tried = (-1, -1)
+        """the state of ledger and queue after the last whole round"""
+        self._reviewed_ms = 0
+        self._extent = -1
+        self._infeasible: dict[Amounts, int | None] = {}
+        """need -> since when no device could ever hold it, None if one could; a new leader counts anew"""
+        self.resume_ms = 0
+        """no assignments before"""
+
+    def assign(self, now_ms: int, *, limit: int) -> bool:
+        """One pass over the queue, of at most `limit` assignments; whether it was cut short."""
+        if not self.wanted(now_ms):
+            return False
+        queue_round = self._tasks.queue.round(self._tasks.usage)
+        placed = 0
+        while placed < limit:
+            turn = queue_round.next()
+            if turn is None:
+                self._tried = self._ledger.revision, self._tasks.queue.revision
+                return False
+            key, _ = turn
+            task = self._tasks.get(key)
+            if task is not None and self._place(task, now_ms):
+                placed += 1
+                queue_round.placed()
+            else:
+                queue_round.blocked()
+        return True
+
+    def wanted(self, now_ms: int) -> bool:
+        """Whether a round could assign anything that the last one could not."""
+        state = self._ledger.revision, self._tasks.queue.revision
+        return len(self._tasks.queue) > 0 and state != self._tried and now_ms >= self.resume_ms
+
+    def review(self, now_ms: int) -> None:
+        """Fail what no device of the pool could ever run, for so long as the limit says.
+
+        A task whose submitter said how long it may wait is left to wait.
+        """
+        if now_ms - self._reviewed_ms < REVIEW_EVERY_MS:
+            return
+        self._reviewed_ms = now_ms
+        self._note_feasibility(now_ms)
+        for need, since_ms in self._infeasible.items():
+            if since_ms is None or now_ms - since_ms < self._infeasible_limit_ms:
+                continue
+            why = explain(need, self._ledger.workers.values(), divisible=False).sentence
+            for key in self._tasks.queue.waiting_with(need):
+                task = self._tasks.get(key)
+                if task is not None and self._tired(task, now_ms):
+                    failed = lives.infeasible(task.life, why, now_ms=now_ms)
+                    self._tasks.move(self._docket.decide(), task, failed, now_ms)
+
+    def _note_feasibility(self, now_ms: int) -> None:
+        known = self._infeasible if self._extent == self._ledger.extent else {}
+        workers = self._ledger.workers.values()
+        noted: dict[Amounts, int | None] = {}
+        for need in self._tasks.queue.needs():
+            if need in known:
+                noted[need] = known[need]
+            elif feasible(need, workers, divisible=False):
+                noted[need] = None
+            else:
+                since_ms = self._infeasible.get(need)
+                noted[need] = now_ms if since_ms is None else since_ms
+        self._infeasible, self._extent = noted, self._ledger.extent
+
+    def _tired(self, task: OpenTask, now_ms: int) -> bool:
+        waited_ms = now_ms - lives.queued_ms(task.life)
+        return task.task.queue_timeout_s is None and waited_ms >= self._infeasible_limit_ms
+
+    def _place(self, task: OpenTask, now_ms: int) -> bool:
+        """Give the task to the device that fits best; its submitter's own comes last."""
+        offer = best_fit(task.need, self._ledger.workers.values(), last=task.task.submitter_id)
+        presence = self._courier.presence(offer.device_id) if offer is not None else ""
+        if offer is None or not presence:
+            return False
+        before = task.life
+        turn = lives.assign(
+            before,
+            attempt=self._next_attempt(),
+            device_id=offer.device_id,
+            session=presence.partition(" ")[0],
+            now_ms=now_ms,
+        )
+        decision = self._docket.decide(undo=partial(self._take_back, task, turn.life, before))
+        decision.rest_on(offer.device_id, presence)
+        self._tasks.move(decision, task, turn, now_ms)
+        self._courier.tell(decision, offer.device_id, assignment(task))
+        self._foreman.assigned(task, now_ms)
+        self._counts.attempts += 1
+        return True
+
+    def _take_back(self, task: OpenTask, assigned: TaskLife, before: TaskLife, now_ms: int) -> None:
+        """The store skipped an assignment: the task waits again, where it waited."""
+        self._counts.attempts -= 1
+        self.resume_ms = now_ms + PAUSE_MS
+        if task.life is assigned and assigned.state is TaskState.ASSIGNED:
+            self._tasks.move_back(task, before, now_ms)
+
+    def _next_attempt(self) -> str:
+        """A name that no other attempt of this pool ever has."""
+        self._number += 1
+        return f"{self._fence:x}-{self._number:x}"

@@ -1,0 +1,30 @@
+"""What the scheduler counts, in plain ints that metrics read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rpn.model import TaskState
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the start of the process."""
+
+    takeovers: int = 0
+    commits: int = 0
+    decisions: int = 0
+    skipped: int = 0
+    """decisions whose devices had moved on"""
+    moved: int = 0
+    """messages whose receiver had moved on"""
+    requests_fulfilled: int = 0
+    requests_refused: int = 0
+    requests_dropped: int = 0
+    """whose requester was gone"""
+    allocations_freed: int = 0
+    attempts: int = 0
+    attempts_lost: int = 0
+    tasks_ended: dict[TaskState, int] = field(
+        default_factory=lambda: {state: 0 for state in TaskState if state.final}
+    )

@@ -1,0 +1,42 @@
+"""Collects the decisions of one round, and what to do about each that the store skips.
+
+A decision that rests on a device's presence only ever adds a reservation, so undoing it frees
+what it took and nobody can have been given that meanwhile. Whatever frees something rests on
+nothing and is never skipped: what it freed may be given away in the same commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rpn.store.commits import Decision
+
+
+class Step(NamedTuple):
+    """One decision; `undo` makes the memory as if it had not been taken."""
+
+    decision: Decision
+    undo: Callable[[int], None] | None = None
+    """called with the time"""
+
+
+class Docket:
+    """The decisions taken since they were last collected, in order."""
+
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def decide(self, undo: Callable[[int], None] | None = None) -> Decision:
+        """A new decision, to be filled; without `undo` it must rest on nothing."""
+        decision = Decision()
+        self._steps.append(Step(decision, undo))
+        return decision
+
+    def collect(self) -> list[Step]:
+        """All of them, once; those that turned out empty are left out."""
+        steps, self._steps = self._steps, []
+        return [step for step in steps if step.decision.commands or step.decision.deliveries]

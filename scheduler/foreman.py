@@ -1,0 +1,246 @@
+"""Follows tasks through what submitters, agents and the pool say about them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rpn.messages import TaskAssign, TaskCancelled
+from rpn.model import TaskState
+from rpn.replica import Change
+from rpn.store.commits import Decision
+from rpn.store.records import (
+    CancelEntry,
+    DoneEntry,
+    ProgressEntry,
+    ReconcileEntry,
+    StartedEntry,
+    StoredTask,
+    SubmitEntry,
+    TaskStreamEntry,
+)
+from scheduler import life as lives
+from scheduler.desk import Desk
+from scheduler.keeper import Keeper
+from scheduler.open_tasks import OpenTask, OpenTasks
+from scheduler.queue import TaskKey
+
+PATIENCE_MS = 2000
+"""how long the mirror may be behind the store before a reconcile counts as outdated"""
+
+
+class Waiting(NamedTuple):
+    """A reconcile whose session the mirror does not show yet."""
+
+    entry_id: str
+    entry: ReconcileEntry
+    since_ms: int
+
+
+class Foreman:
+    """The tasks' side of the matchmaker, except for finding them devices."""
+
+    def __init__(self, desk: Desk, tasks: OpenTasks) -> None:
+        self._devices = desk.devices
+        self._tasks = tasks
+        self._courier = desk.courier
+        self._docket = desk.docket
+        self._counts = desk.counts
+        self._max_attempts = desk.settings.max_attempts
+        self._account_limit_ms = int(desk.settings.cancel_limit_s * 1000)
+        self._accounts = Keeper()
+        """attempts that must be heard of by then; only in memory, a new leader asks all anew"""
+        self._waiting: list[Waiting] = []
+        self._taken_over: dict[TaskKey, int] = {}
+        """tasks of the backlog and when they were submitted: their entries may still be in the stream"""
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def load(self, stored: list[StoredTask], now_ms: int) -> None:
+        """Take over the tasks that the store has open."""
+        for each in stored:
+            task = self._admit(self._docket.decide(), each, now_ms)
+            self._taken_over[task.key] = task.life.submitted_ms
+
+    def take(self, entry_id: str, entry: TaskStreamEntry, stored: StoredTask | None, now_ms: int) -> None:
+        """One entry of the stream of tasks; `stored` is the task of a submit."""
+        if isinstance(entry, ReconcileEntry):
+            self._waiting.append(Waiting(entry_id, entry, now_ms))
+            self.reconcile(now_ms)
+            return
+        decision = self._docket.decide()
+        decision.task_entry_processed(entry_id)
+        match entry:
+            case SubmitEntry():
+                if stored is not None:
+                    self._submit(decision, stored, now_ms)
+            case CancelEntry():
+                task = self._tasks.get((entry.submitter_id, entry.task_id))
+                if task is not None:
+                    self._cancel(decision, task, now_ms)
+            case _:
+                self._reported(decision, entry, now_ms)
+
+    def assigned(self, task: OpenTask, now_ms: int) -> None:
+        """A device was given this task; if nothing is heard of it, it is told again."""
+        self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
+
+    def device_back(self, change: Change, now_ms: int) -> None:
+        """It has another session or another gateway: what became of its attempts?
+
+        Under a new session its agent says so in a reconcile, and is given time for that; under
+        the same one only messages on their way may have been lost with the gateway.
+        """
+        for task in self._tasks.on_device(change.device.id):
+            if task.life.session == change.device.session:
+                self._tell_again(task)
+            else:
+                self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
+
+    def device_left(self, device_id: str, now_ms: int) -> None:
+        """Its attempts are lost."""
+        for task in self._tasks.on_device(device_id):
+            self._lose(self._docket.decide(), task, now_ms)
+
+    def deadline(self, task: OpenTask, now_ms: int) -> None:
+        """A task waited or ran too long, or its agent does not say that a stopped attempt ended."""
+        decision = self._docket.decide()
+        if task.life.state is TaskState.QUEUED:
+            self._tasks.move(decision, task, lives.expire(task.life, now_ms=now_ms), now_ms)
+        elif task.life.ending:
+            self._tasks.move(decision, task, lives.give_up(task.life, now_ms=now_ms), now_ms)
+        else:
+            self._stop(decision, task, lives.TIMEOUT, now_ms)
+
+    def call_to_account(self, now_ms: int) -> None:
+        """Tell those again that should have started; lose what a new session never mentioned."""
+        for attempt in self._accounts.rung(now_ms):
+            self._accounts.forget(attempt)
+            task = self._tasks.of_attempt(attempt)
+            device = self._devices.get(task.life.device_id) if task is not None else None
+            if task is None or device is None:
+                continue
+            if task.life.session != device.session:
+                decision = self._docket.decide()
+                self._tell_stop(decision, task.life.device_id, task.task.id, attempt, "not accounted for")
+                self._lose(decision, task, now_ms)
+            elif task.life.state is TaskState.ASSIGNED:
+                self._tell_again(task)
+                self._accounts.remember(attempt, now_ms + self._account_limit_ms)
+
+    def next_account_ms(self) -> int | None:
+        return self._accounts.next_ms()
+
+    def reconcile(self, now_ms: int) -> None:
+        """Take up the reconciles whose session the mirror shows; let outdated ones go.
+
+        Neither keeping nor losing rests on the store's word that the session is still there: an
+        attempt was either assigned in this session (then it is not touched), or before it, and
+        then its agent knows better than anybody whether it runs.
+        """
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            device = self._devices.get(each.entry.device_id)
+            if device is not None and device.session == each.entry.session:
+                self._reconcile(each, now_ms)
+            elif now_ms - each.since_ms < PATIENCE_MS:
+                self._waiting.append(each)
+            else:
+                self._docket.decide().task_entry_processed(each.entry_id)
+
+    def _reconcile(self, waiting: Waiting, now_ms: int) -> None:
+        entry, decision = waiting.entry, self._docket.decide()
+        decision.task_entry_processed(waiting.entry_id)
+        running = set(entry.running)
+        for task_id, attempt in sorted(running):
+            task = self._tasks.current(entry.device_id, task_id, attempt)
+            if task is None:
+                self._tell_stop(decision, entry.device_id, task_id, attempt, "not wanted any more")
+                continue
+            resumed = lives.resume(task.life, session=entry.session, now_ms=now_ms)
+            self._tasks.move(decision, task, resumed, now_ms)
+            if task.life.ending:
+                self._tell_stop(decision, entry.device_id, task_id, attempt, task.life.ending)
+        for task in self._tasks.on_device(entry.device_id):
+            if task.life.session != entry.session:
+                self._lose(decision, task, now_ms)
+
+    def _submit(self, decision: Decision, stored: StoredTask, now_ms: int) -> None:
+        """A task is new, unless it was in the backlog; it may even have ended since it was read."""
+        key = stored.task.submitter_id, stored.task.id
+        if stored.life.state.final or self._taken_over.pop(key, None) == stored.life.submitted_ms:
+            return
+        if self._tasks.get(key) is None:
+            task = self._admit(decision, stored, now_ms)
+            if task.life.state is TaskState.QUEUED:
+                self._tasks.tell_state(decision, task)
+
+    def _admit(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
+        task = self._tasks.add(decision, stored, now_ms)
+        if stored.cancelled:
+            self._cancel(decision, task, now_ms)
+        elif task.holding:
+            self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
+        return task
+
+    def _cancel(self, decision: Decision, task: OpenTask, now_ms: int) -> None:
+        if task.life.state is TaskState.QUEUED:
+            self._tasks.move(decision, task, lives.cancel(task.life, now_ms=now_ms), now_ms)
+        elif not task.life.ending:
+            self._stop(decision, task, lives.CANCELLED, now_ms)
+
+    def _stop(self, decision: Decision, task: OpenTask, why: str, now_ms: int) -> None:
+        self._tell_stop(decision, task.life.device_id, task.task.id, task.life.attempt, why)
+        self._tasks.move(decision, task, lives.stop(task.life, why), now_ms)
+
+    def _reported(
+        self, decision: Decision, entry: StartedEntry | ProgressEntry | DoneEntry, now_ms: int
+    ) -> None:
+        """What an agent says of an attempt counts only while that is the current one."""
+        task = self._tasks.current(entry.device_id, entry.task_id, entry.attempt)
+        if task is None:
+            if not isinstance(entry, DoneEntry):
+                self._tell_stop(
+                    decision, entry.device_id, entry.task_id, entry.attempt, "not wanted any more"
+                )
+            return
+        match entry:
+            case StartedEntry():
+                if task.life.state is TaskState.ASSIGNED:
+                    self._tasks.move(decision, task, lives.start(task.life, now_ms=now_ms), now_ms)
+            case ProgressEntry():
+                self._courier.forward(decision, task.task.submitter_id, entry.frame)
+            case DoneEntry():
+                ended = lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
+                self._tasks.move(decision, task, ended, now_ms)
+
+    def _lose(self, decision: Decision, task: OpenTask, now_ms: int) -> None:
+        lost = lives.lose(task.task, task.life, now_ms=now_ms, max_attempts=self._max_attempts)
+        self._tasks.move(decision, task, lost, now_ms)
+        self._counts.attempts_lost += 1
+
+    def _tell_again(self, task: OpenTask) -> None:
+        """An agent drops what it has seen, so saying it twice does no harm."""
+        decision, life = self._docket.decide(), task.life
+        if life.ending:
+            self._tell_stop(decision, life.device_id, task.task.id, life.attempt, life.ending)
+        elif life.state is TaskState.ASSIGNED:
+            self._courier.tell(decision, life.device_id, assignment(task))
+
+    def _tell_stop(self, decision: Decision, device_id: str, task_id: str, attempt: str, why: str) -> None:
+        message = TaskCancelled(task_id=task_id, attempt=attempt, reason=why)
+        self._courier.tell(decision, device_id, message)
+
+
+def assignment(task: OpenTask) -> TaskAssign:
+    """What the agent is told to run."""
+    return TaskAssign(
+        task_id=task.task.id,
+        attempt=task.life.attempt,
+        task_type=task.task.type,
+        submitter_id=task.task.submitter_id,
+        requirements=task.task.requirements,
+        data=task.task.data,
+        timeout_s=task.task.timeout_s,
+    )

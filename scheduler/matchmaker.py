@@ -1,0 +1,170 @@
+"""Turns what was asked and what happened into decisions: the scheduler without I/O, clock or chance."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from rpn.replica import Change, Mirrored, What
+from rpn.settings import SchedulerSettings
+from rpn.store.backlog import Backlog
+from rpn.store.commits import Committed
+from rpn.store.records import RequestStreamEntry, StoredTask, SubmitEntry, TaskStreamEntry
+from scheduler.allocations import REQUESTER, Allocations
+from scheduler.assigner import PAUSE_MS, REVIEW_EVERY_MS, Assigner
+from scheduler.counts import Counts
+from scheduler.desk import Desk
+from scheduler.docket import Step
+from scheduler.foreman import Foreman
+from scheduler.keeper import Keeper
+from scheduler.open_tasks import TASK, OpenTasks
+from scheduler.queue import TaskKey
+
+BATCH = 128
+"""entries of a stream, and assignments, in one round: a round must be short beside the lease"""
+ABSENCE_LIMIT_MS = 2000
+"""how long the mirror of a new leader may lack a device before that counts as gone"""
+
+
+class Matchmaker:
+    """The memory of one leadership. Every round is: decide, commit, settle."""
+
+    def __init__(
+        self, devices: Mapping[str, Mirrored], settings: SchedulerSettings, counts: Counts, *, fence: int
+    ) -> None:
+        desk = Desk(devices, settings, counts, fence=fence)
+        self.ledger = desk.ledger
+        self._devices = devices
+        self._counts = counts
+        self._docket = desk.docket
+        self._keeper = desk.keeper
+        self._courier = desk.courier
+        self._allocations = Allocations(desk)
+        self._tasks = OpenTasks(desk)
+        self._foreman = Foreman(desk, self._tasks)
+        self._assigner = Assigner(desk, self._tasks, self._foreman)
+        self._absent = Keeper()
+        self._request_entries: deque[tuple[str, RequestStreamEntry]] = deque()
+        self._task_entries: deque[tuple[str, TaskStreamEntry, StoredTask | None]] = deque()
+
+    def rebuild(self, backlog: Backlog, now_ms: int) -> None:
+        """Start from what the store holds, compared with the devices that are there.
+
+        A device that the mirror lacks may have joined a moment ago: it is given time to appear.
+        """
+        for name, at_ms in backlog.due.items():
+            self._keeper.remember(name, at_ms)
+        for device in self._devices.values():
+            self.ledger.update(device)
+        self._allocations.load(backlog.allocations, now_ms)
+        self._foreman.load(backlog.tasks, now_ms)
+        for device_id in self.ledger.devices():
+            if device_id not in self._devices:
+                self._absent.remember(device_id, now_ms + ABSENCE_LIMIT_MS)
+
+    def hear(
+        self,
+        requests: Iterable[tuple[str, RequestStreamEntry]],
+        tasks: Iterable[tuple[str, TaskStreamEntry]],
+        stored: Mapping[TaskKey, StoredTask],
+    ) -> None:
+        """Take in what was read from the streams; `stored` has the tasks that were submitted."""
+        self._request_entries.extend(requests)
+        for entry_id, entry in tasks:
+            task = stored.get((entry.submitter_id, entry.task_id)) if isinstance(entry, SubmitEntry) else None
+            self._task_entries.append((entry_id, entry, task))
+
+    @property
+    def queued(self) -> int:
+        """Tasks that wait for a device."""
+        return len(self._tasks.queue)
+
+    @property
+    def unheard(self) -> int:
+        """Entries that were taken in and not looked at yet."""
+        return len(self._request_entries) + len(self._task_entries)
+
+    def decide(self, changes: Iterable[Change], now_ms: int) -> list[Step]:
+        """One round: at most a batch of each kind of work.
+
+        What frees comes before what takes, and nothing here may be done twice for one entry.
+        """
+        self._fold(changes, now_ms)
+        self._ring(now_ms)
+        self._foreman.reconcile(now_ms)
+        for _ in range(min(BATCH, len(self._task_entries))):
+            self._foreman.take(*self._task_entries.popleft(), now_ms)
+        if now_ms >= self._assigner.resume_ms:
+            self._allocations.retry(now_ms)
+        for _ in range(min(BATCH, len(self._request_entries))):
+            self._allocations.take(*self._request_entries.popleft(), now_ms)
+        self._assigner.assign(now_ms, limit=BATCH)
+        self._assigner.review(now_ms)
+        self._courier.forget_old(now_ms)
+        return self._docket.collect()
+
+    def settle(self, steps: list[Step], committed: Committed, now_ms: int) -> None:
+        """Learn what became of a commit: undo what was skipped, send anew what found nobody."""
+        for index in committed.skipped:
+            undo = steps[index].undo
+            if undo is not None:
+                undo(now_ms)
+        for index, place in committed.moved:
+            self._courier.moved(steps[index].decision.deliveries[place], now_ms)
+        if committed.skipped:
+            self._assigner.resume_ms = now_ms + PAUSE_MS
+        self._counts.commits += 1
+        self._counts.decisions += len(steps)
+        self._counts.skipped += len(committed.skipped)
+        self._counts.moved += len(committed.moved)
+
+    def rest_ms(self, now_ms: int, *, limit_ms: int) -> int:
+        """How long nothing needs to be decided if no news come; 0 if there is work now."""
+        if self.unheard or self._docket or self._assigner.wanted(now_ms):
+            return 0
+        times = [self._keeper.next_ms(), self._foreman.next_account_ms(), self._absent.next_ms()]
+        if self._allocations.waiting or self._foreman.waiting:
+            times.append(now_ms + PAUSE_MS)
+        if len(self._tasks.queue):
+            times.append(now_ms + REVIEW_EVERY_MS)
+            if self._assigner.resume_ms > now_ms:
+                times.append(self._assigner.resume_ms)
+        return max(0, min(limit_ms, *(at_ms - now_ms for at_ms in times if at_ms is not None), limit_ms))
+
+    def _fold(self, changes: Iterable[Change], now_ms: int) -> None:
+        reported: dict[str, Mirrored] = {}
+        for change in changes:
+            device = change.device
+            if change.what is What.LEFT:
+                reported.pop(device.id, None)
+                self._left(device.id, change.reason, now_ms)
+                continue
+            reported[device.id] = device
+            if change.what in (What.JOINED, What.RESUMED):
+                self._absent.forget(device.id)
+                self._allocations.requester_back(device.id)
+                self._foreman.device_back(change, now_ms)
+                self._courier.arrived(device, now_ms)
+        for device in reported.values():
+            self.ledger.update(device)
+
+    def _left(self, device_id: str, reason: str, now_ms: int) -> None:
+        self._foreman.device_left(device_id, now_ms)
+        self._allocations.device_left(device_id, reason, now_ms)
+        self.ledger.remove(device_id)
+
+    def _ring(self, now_ms: int) -> None:
+        """Deadlines that have come, those of the store and those of this leadership."""
+        for name in self._keeper.rung(now_ms):
+            task = self._tasks.of_deadline(name) if name.startswith(TASK) else None
+            if task is not None:
+                self._foreman.deadline(task, now_ms)
+            elif name.startswith(REQUESTER):
+                self._allocations.grace_over(name.removeprefix(REQUESTER))
+            else:
+                self._keeper.clear(self._docket.decide(), name)
+        self._foreman.call_to_account(now_ms)
+        for device_id in self._absent.rung(now_ms):
+            self._absent.forget(device_id)
+            if device_id not in self._devices:
+                self._left(device_id, "", now_ms)

@@ -1,0 +1,178 @@
+"""Holds every task that is not over, and makes each turn of its life true everywhere at once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rpn.messages import TaskResultMessage, TaskStatus
+from rpn.model import Task, TaskState
+from rpn.store.commits import Decision
+from rpn.store.keys import task_member, task_of
+from rpn.store.records import StoredTask, TaskLife
+from scheduler import life as lives
+from scheduler.amounts import NOTHING, Amounts, needed
+from scheduler.desk import Desk
+from scheduler.life import Turn
+from scheduler.queue import Queue, TaskKey, Usage
+
+TASK = "task:"
+"""what the deadline of a task is called"""
+
+
+class OpenTask:
+    """One task that is not over."""
+
+    __slots__ = ("life", "need", "task")
+
+    def __init__(self, task: Task, life: TaskLife) -> None:
+        self.task = task
+        self.life = life
+        self.need = needed(task.requirements)
+
+    @property
+    def key(self) -> TaskKey:
+        return self.task.submitter_id, self.task.id
+
+    @property
+    def holding(self) -> str:
+        """The attempt that has a reservation, if any."""
+        return self.life.attempt if lives.active(self.life) else ""
+
+
+class OpenTasks:
+    """By (submitter, id), by attempt, and in the queue."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.queue = Queue()
+        self._ledger = desk.ledger
+        self._keeper = desk.keeper
+        self._courier = desk.courier
+        self._settings = desk.settings
+        self._counts = desk.counts
+        self._tasks: dict[TaskKey, OpenTask] = {}
+        self._by_attempt: dict[str, OpenTask] = {}
+        self._used: dict[str, tuple[Amounts, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def get(self, key: TaskKey) -> OpenTask | None:
+        return self._tasks.get(key)
+
+    def of_attempt(self, attempt: str) -> OpenTask | None:
+        """The task whose current attempt this is."""
+        return self._by_attempt.get(attempt)
+
+    def current(self, device_id: str, task_id: str, attempt: str) -> OpenTask | None:
+        """The task, if this is its current attempt and that device's."""
+        task = self._by_attempt.get(attempt)
+        if task is None or task.task.id != task_id or task.life.device_id != device_id:
+            return None
+        return task
+
+    def on_device(self, device_id: str) -> list[OpenTask]:
+        """The tasks that this device has now."""
+        holders = self._ledger.holders(device_id)
+        return [self._by_attempt[holder] for holder in holders if holder in self._by_attempt]
+
+    def of_deadline(self, name: str) -> OpenTask | None:
+        """The task that a deadline is about."""
+        return self._tasks.get(task_of(name.removeprefix(TASK)))
+
+    def usage(self, submitter_id: str) -> Usage:
+        """The largest part of any dimension of the pool that its tasks have, and how many run."""
+        used, count = self._used.get(submitter_id, (NOTHING, 0))
+        parts = [mine / all_ for mine, all_ in zip(used, self._ledger.total, strict=True) if all_ > 0]
+        return max(parts, default=0.0), count
+
+    def add(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
+        """A task as the store has it; its deadline is set if it lacks one."""
+        task = OpenTask(stored.task, stored.life)
+        self._tasks[task.key] = task
+        self._enter(task)
+        if _deadline(task) not in self._keeper:
+            self._set_alarm(decision, task, now_ms)
+        return task
+
+    def move(self, decision: Decision, task: OpenTask, turn: Turn, now_ms: int) -> None:
+        """Let a task's life take this turn: in memory, in the store, and for its submitter."""
+        before = task.life
+        self._become(task, turn.life)
+        if turn.life.state.final:
+            self._end(decision, task, turn.outcome)
+        else:
+            decision.keep_life(*task.key, turn.life)
+            if (before.state, before.ending) != (turn.life.state, turn.life.ending):
+                self._set_alarm(decision, task, now_ms)
+        if turn.life.state is not before.state:
+            self.tell_state(decision, task)
+
+    def move_back(self, task: OpenTask, life: TaskLife, now_ms: int) -> None:
+        """The store skipped the turn that followed `life`: in memory, it was not taken."""
+        self._become(task, life)
+        at_ms = lives.alarm_ms(task.task, life, self._settings, now_ms=now_ms)
+        if at_ms is not None:
+            self._keeper.remember(_deadline(task), at_ms)
+
+    def tell_state(self, decision: Decision, task: OpenTask) -> None:
+        """To its submitter; the gateway passes it on to those who asked for it."""
+        life = task.life
+        status = TaskStatus(
+            task_id=task.task.id,
+            state=life.state,
+            device_id=life.device_id or None,
+            attempts=life.attempts,
+        )
+        self._courier.tell(decision, task.task.submitter_id, status)
+
+    def _end(self, decision: Decision, task: OpenTask, outcome: bytes) -> None:
+        del self._tasks[task.key]
+        self._keeper.clear(decision, _deadline(task))
+        decision.end_life(*task.key, task.life, outcome, retention_s=self._settings.task_retention_s)
+        result = TaskResultMessage(task_id=task.task.id, result=msgspec.Raw(outcome))
+        self._courier.bring(decision, task.task.submitter_id, result, inbox_id=f"task:{task.task.id}")
+        self._counts.tasks_ended[task.life.state] += 1
+
+    def _become(self, task: OpenTask, life: TaskLife) -> None:
+        """Change a life, and with it the queue, the ledger and what the submitter has."""
+        was, held = task.life, task.holding
+        task.life = life
+        if was.state is life.state and held == task.holding:
+            return
+        if held:
+            self._count(task, -1)
+            del self._by_attempt[held]
+            self._ledger.release(held)
+        self.queue.remove(task.key)
+        self._enter(task)
+
+    def _enter(self, task: OpenTask) -> None:
+        """Into the ledger if a device has it, into the queue if it waits for one."""
+        life = task.life
+        if task.holding:
+            self._by_attempt[life.attempt] = task
+            self._ledger.reserve(life.attempt, life.device_id, task.need)
+            self._count(task, 1)
+        elif life.state is TaskState.QUEUED:
+            self.queue.add(
+                task.key, priority=task.task.priority, need=task.need, submitted_ms=life.submitted_ms
+            )
+
+    def _count(self, task: OpenTask, sign: int) -> None:
+        used, count = self._used.get(task.task.submitter_id, (NOTHING, 0))
+        used = used.plus(task.need) if sign > 0 else used.minus(task.need)
+        if count + sign:
+            self._used[task.task.submitter_id] = used, count + sign
+        else:
+            del self._used[task.task.submitter_id]
+
+    def _set_alarm(self, decision: Decision, task: OpenTask, now_ms: int) -> None:
+        at_ms = lives.alarm_ms(task.task, task.life, self._settings, now_ms=now_ms)
+        if at_ms is None:
+            self._keeper.clear(decision, _deadline(task))
+        else:
+            self._keeper.set(decision, _deadline(task), at_ms)
+
+
+def _deadline(task: OpenTask) -> str:
+    return TASK + task_member(*task.key)

@@ -1,0 +1,157 @@
+"""Orders the tasks that wait: by priority, then the submitter that has least, then age.
+
+Tasks of one submitter with the same priority and the same needs form a line. If the first of a
+line does not fit, none of it does; so a round looks at lines, and touches a task only to place it.
+What does not fit is skipped, not waited for.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from scheduler.amounts import Amounts
+
+TaskKey = tuple[str, str]
+"""(submitter, task id)"""
+Usage = tuple[float, int]
+"""a submitter's dominant share of the pool, and how many of its tasks run"""
+
+
+class Waiting(NamedTuple):
+    """A task in the queue; older ones sort first."""
+
+    submitted_ms: int
+    key: TaskKey
+
+
+class Line(NamedTuple):
+    """Tasks that only their age tells apart."""
+
+    priority: int
+    submitter_id: str
+    need: Amounts
+
+
+class Queue:
+    """All tasks that wait for a device."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Line, list[Waiting]] = {}
+        self._line_of: dict[TaskKey, Line] = {}
+        self.revision = 0
+        """grows with every task that comes in"""
+
+    def __len__(self) -> int:
+        return len(self._line_of)
+
+    def __contains__(self, key: TaskKey) -> bool:
+        return key in self._line_of
+
+    def add(self, key: TaskKey, *, priority: int, need: Amounts, submitted_ms: int) -> None:
+        """Let a task wait, at the place that its age gives it."""
+        line = Line(priority, key[0], need)
+        self._line_of[key] = line
+        heapq.heappush(self._lines.setdefault(line, []), Waiting(submitted_ms, key))
+        self.revision += 1
+
+    def remove(self, key: TaskKey) -> None:
+        """Forget a task; its place in the line is swept when it comes to the front."""
+        line = self._line_of.pop(key, None)
+        if line is not None and self.head(line) is None:
+            del self._lines[line]
+
+    def needs(self) -> set[Amounts]:
+        """Every different need that somebody waits with."""
+        return {line.need for line in self._lines}
+
+    def waiting_with(self, need: Amounts) -> list[TaskKey]:
+        """Everybody who waits with this need."""
+        lines = [line for line in self._lines if line.need == need]
+        return sorted({each.key for line in lines for each in self._lines[line] if self._current(line, each)})
+
+    def round(self, usage: Callable[[str], Usage]) -> Round:
+        """One pass over the queue; `usage` tells how much of the pool a submitter has."""
+        return Round(self, usage)
+
+    def lines_by_priority(self) -> Iterator[list[Line]]:
+        """The lines of one priority after those of another, the highest first."""
+        levels: dict[int, list[Line]] = {}
+        for line in self._lines:
+            levels.setdefault(line.priority, []).append(line)
+        for priority in sorted(levels, reverse=True):
+            yield levels[priority]
+
+    def head(self, line: Line) -> Waiting | None:
+        """The oldest of a line, or None when nobody is left in it."""
+        heap = self._lines.get(line, [])
+        while heap and not self._current(line, heap[0]):
+            heapq.heappop(heap)
+        return heap[0] if heap else None
+
+    def _current(self, line: Line, waiting: Waiting) -> bool:
+        return self._line_of.get(waiting.key) == line
+
+
+class Round:
+    """One pass: `next` names who is to be tried; `placed` or `blocked` tells how it went."""
+
+    def __init__(self, queue: Queue, usage: Callable[[str], Usage]) -> None:
+        self._queue = queue
+        self._usage = usage
+        self._levels = queue.lines_by_priority()
+        self._blocked: list[Amounts] = []
+        self._submitters: list[tuple[Usage, Waiting, str]] = []
+        self._lines: dict[str, list[tuple[Waiting, Line]]] = {}
+        self._tried: tuple[str, Line] | None = None
+
+    def next(self) -> tuple[TaskKey, Amounts] | None:
+        """The task whose turn it is, and its need; None at the end."""
+        while True:
+            while self._submitters:
+                _, _, submitter_id = heapq.heappop(self._submitters)
+                lines = self._lines[submitter_id]
+                while lines and self._hopeless(lines[0][1].need):
+                    heapq.heappop(lines)
+                if lines:
+                    waiting, line = heapq.heappop(lines)
+                    self._tried = submitter_id, line
+                    return waiting.key, line.need
+            level = next(self._levels, None)
+            if level is None:
+                return None
+            self._enter(level)
+
+    def placed(self) -> None:
+        """It has a device and left the queue."""
+        if self._tried is not None:
+            submitter_id, line = self._tried
+            head = self._queue.head(line)
+            if head is not None:
+                heapq.heappush(self._lines[submitter_id], (head, line))
+            self._again(submitter_id)
+
+    def blocked(self) -> None:
+        """No device has room for it now, nor for anybody who needs at least as much."""
+        if self._tried is not None:
+            submitter_id, line = self._tried
+            self._blocked.append(line.need)
+            self._again(submitter_id)
+
+    def _enter(self, level: list[Line]) -> None:
+        self._lines = {}
+        for line in level:
+            head = self._queue.head(line)
+            if head is not None:
+                heapq.heappush(self._lines.setdefault(line.submitter_id, []), (head, line))
+        for submitter_id in self._lines:
+            self._again(submitter_id)
+
+    def _again(self, submitter_id: str) -> None:
+        lines = self._lines[submitter_id]
+        if lines:
+            heapq.heappush(self._submitters, (self._usage(submitter_id), lines[0][0], submitter_id))
+
+    def _hopeless(self, need: Amounts) -> bool:
+        return any(need.covers(blocked) for blocked in self._blocked)

@@ -1,0 +1,143 @@
+"""One leadership: load what the store holds, then read, decide and commit until deposed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from rpn.replica import Change, Mirrored, What
+from rpn.settings import SchedulerSettings
+from rpn.store import backlog as backlogs
+from rpn.store.commits import Commits
+from rpn.store.connection import Connection
+from rpn.store.intake import Intake
+from rpn.store.keys import Keys
+from rpn.store.records import StoredTask, SubmitEntry, TaskStreamEntry
+from rpn.store.tasks import Tasks
+from scheduler.counts import Counts
+from scheduler.docket import Step
+from scheduler.matchmaker import BATCH, Matchmaker
+from scheduler.queue import TaskKey
+
+COMMIT_LIMIT = 256
+"""decisions in one commit"""
+UNHEARD_LIMIT = 4 * BATCH
+"""entries that may wait in memory before we stop reading"""
+
+
+class Term:
+    """What lives exactly as long as one fence."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        settings: SchedulerSettings,
+        devices: Mapping[str, Mirrored],
+        clock: Callable[[], int],
+        counts: Counts,
+        *,
+        fence: int,
+    ) -> None:
+        lease_ms = int(settings.scheduler_lease_s * 1000)
+        self._connection = connection
+        self._keys = keys
+        self._renew_ms = max(1, lease_ms // 4)
+        self._clock = clock
+        self._commits = Commits(
+            connection,
+            keys,
+            fence=fence,
+            lease_ms=lease_ms,
+            inbox_ttl_ms=int(settings.task_retention_s * 1000),
+        )
+        self._intake = Intake(connection, keys)
+        self._tasks = Tasks(connection, keys)
+        self._matchmaker = Matchmaker(devices, settings, counts, fence=fence)
+        self._changes: list[Change] = []
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._renewed_s = 0.0
+
+    def heard(self, changes: list[Change]) -> None:
+        """What the mirror learned; measurements matter at once only to tasks that wait."""
+        self._changes += changes
+        if self._matchmaker.queued or any(change.what is not What.REPORTED for change in changes):
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Lead. Raises Deposed or StoreUnavailable, in a group: all memory is void then."""
+        backlog = await self._load()
+        self._changes.clear()  # the mirror has them, and the ledger is built from the mirror
+        self._matchmaker.rebuild(backlog, self._clock())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read())
+                group.create_task(self._decide())
+        finally:
+            await self._intake.close()
+
+    async def _load(self) -> backlogs.Backlog:
+        """The backlog may be long: the lease is renewed meanwhile."""
+        async with asyncio.TaskGroup() as group:
+            renewing = group.create_task(self._keep_renewing())
+            backlog = await backlogs.load(self._connection, self._keys)
+            renewing.cancel()
+        return backlog
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await self._commits.send([])
+            await asyncio.sleep(self._renew_ms / 1000)
+
+    async def _read(self) -> None:
+        while True:
+            while self._matchmaker.unheard >= UNHEARD_LIMIT:
+                self._room.clear()
+                await self._room.wait()
+            intaken = await self._intake.read(block_ms=self._renew_ms, count=BATCH)
+            if intaken.requests or intaken.tasks:
+                stored = await self._submitted(intaken.tasks)
+                self._matchmaker.hear(intaken.requests, intaken.tasks, stored)
+                self._wake.set()
+
+    async def _submitted(self, entries: list[tuple[str, TaskStreamEntry]]) -> dict[TaskKey, StoredTask]:
+        """The tasks that these entries submit; an entry carries only the name."""
+        names = [
+            (entry.submitter_id, entry.task_id) for _, entry in entries if isinstance(entry, SubmitEntry)
+        ]
+        if not names:
+            return {}
+        loaded = await self._tasks.load(names)
+        return {name: task for name, task in zip(names, loaded, strict=True) if task is not None}
+
+    async def _decide(self) -> None:
+        while True:
+            self._wake.clear()
+            changes, self._changes = self._changes, []
+            await self._commit(self._matchmaker.decide(changes, self._clock()))
+            self._room.set()
+            await self._rest(self._matchmaker.rest_ms(self._clock(), limit_ms=self._renew_ms))
+
+    async def _commit(self, steps: list[Step]) -> None:
+        """Write the decisions; with none, renew the lease if that is due."""
+        now_s = asyncio.get_running_loop().time()
+        if not steps and now_s - self._renewed_s < self._renew_ms / 1000:
+            return
+        for start in range(0, len(steps) or 1, COMMIT_LIMIT):
+            part = steps[start : start + COMMIT_LIMIT]
+            committed = await self._commits.send([step.decision for step in part])
+            if part:
+                self._matchmaker.settle(part, committed, self._clock())
+        self._renewed_s = asyncio.get_running_loop().time()
+
+    async def _rest(self, rest_ms: int) -> None:
+        """Until there are news, but no longer; at least long enough for the others to run."""
+        if rest_ms <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(rest_ms / 1000):
+                await self._wake.wait()
+        except TimeoutError:
+            return
