@@ -8,10 +8,11 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 
 from agent.output import Collector, Log, result_of, too_much
 from agent.plan import Plan, failed, rejected
-from agent.spawner import CannotStart, Order, Spawned, Spawner, minimal_environment
+from agent.spawner import CannotStart, Order, Spawned, Spawner, WardenLost, minimal_environment
 from rpn.messages import TaskAssign
 from rpn.model import Outcome, TaskResult
 
@@ -102,7 +103,8 @@ class Attempt:
 
     async def _kill_when_stopped(self, spawned: Spawned, spawner: Spawner) -> None:
         await self._stopped.wait()
-        await spawner.kill(spawned)
+        with suppress(WardenLost):  # whoever listens to the warden says so
+            await spawner.kill(spawned)
 
 
 async def _connect(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from rpn.messages import ResourceUpdate
 from rpn.model import PoolUsage, Resources
 
+FIRST_S = 0.6
+"""before the first measurement, which needs a while to measure over"""
 SAMPLE_S = 2.0
 LONGEST_SILENCE_S = 10.0
 CPU_CHANGE_PERCENT = 5.0
@@ -41,6 +43,7 @@ class Reporter:
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
+        await asyncio.sleep(FIRST_S)
         while True:
             self._nudge.clear()
             self._report(now_s=clock())

@@ -14,6 +14,8 @@ from rpn.errors import BadMessage
 from rpn.messages import FromServer, Message
 
 log = logging.getLogger(__name__)
+_socket_log = logging.getLogger("rpn.client.websocket")
+_socket_log.setLevel(logging.INFO)  # below it, every frame would be told
 
 FRAME_LIMIT_KIB = 512
 """Joined frames are cut here; a single message may be larger."""
@@ -39,6 +41,7 @@ async def open_connection(url: str) -> Connection:
         ping_interval=PING_S,
         ping_timeout=PING_S,
         max_size=INCOMING_LIMIT_MIB * 2**20,
+        logger=_socket_log,
     )
     return Connection(socket)
 
