@@ -51,7 +51,7 @@ class Reception:
             except Exception as error:
                 self._fail(error)
                 return
-            self._counters.received[type(message).__struct_config__.tag] += 1
+            self._counters.received[str(type(message).__struct_config__.tag)] += 1
 
     def on_binary(self) -> None:
         self._counters.refused[TextOnly.code] += 1

@@ -40,7 +40,7 @@ class Connection:
                 protocol=2,
                 retry=Retry(NoBackoff(), 0),
                 socket_connect_timeout=COMMAND_LIMIT_S,
-                socket_timeout=COMMAND_LIMIT_S,
+                socket_timeout=None,
                 max_connections=CONNECTIONS,
                 timeout=COMMAND_LIMIT_S,
             )
@@ -50,7 +50,7 @@ class Connection:
 
     async def command(self, *words: Any) -> Any:
         """One command and its reply. Raises StoreUnavailable."""
-        with _failures():
+        async with _limited():
             return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
     async def commands(self, batch: list[tuple[Any, ...]]) -> list[Any]:
@@ -58,7 +58,7 @@ class Connection:
 
         Raises StoreUnavailable, after which each of them may or may not have been done.
         """
-        with _failures():
+        async with _limited():
             pipeline = self._client.pipeline(transaction=False)
             for words in batch:
                 pipeline.execute_command(*words)
@@ -68,7 +68,6 @@ class Connection:
     async def dedicated(self) -> AsyncIterator[Dedicated]:
         """A connection of one's own, for commands that wait. Raises StoreUnavailable."""
         link = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        link.socket_timeout = None  # our own limits hold, command by command
         try:
             with _failures():
                 await link.connect()
@@ -101,6 +100,14 @@ class Dedicated:
         with _failures():
             async with asyncio.timeout(limit_s):
                 return await self._link.read_response(timeout=None, disconnect_on_error=False)
+
+
+@asynccontextmanager
+async def _limited() -> AsyncIterator[None]:
+    """Our own limit of time: redis-py's goes by `wait_for`, which on Python 3.11 may swallow a cancel."""
+    with _failures():
+        async with asyncio.timeout(COMMAND_LIMIT_S):
+            yield
 
 
 def _answer(reply: Any) -> Any:
