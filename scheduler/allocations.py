@@ -18,6 +18,10 @@ from scheduler.shortfall import Shortfall
 
 PATIENCE_MS = 2000
 """how long the mirror may be behind the store before we believe it that a device is gone"""
+SETTLE_MS = 50
+"""how old a request must be to be refused: what joined just before may be on its way to the mirror"""
+PAUSE_MS = 20
+"""how long the mirror is given to catch up after the store skipped a decision"""
 REQUESTER = "requester:"
 """what the deadline of a requester that is gone is called"""
 
@@ -25,11 +29,14 @@ REQUESTER = "requester:"
 class Pending:
     """A request that is not answered yet."""
 
-    __slots__ = ("entry", "entry_id", "skipped_ms")
+    __slots__ = ("entry", "entry_id", "retry_ms", "settled_ms", "skipped_ms")
 
     def __init__(self, entry_id: str, entry: RequestEntry) -> None:
         self.entry_id = entry_id
         self.entry = entry
+        self.settled_ms = int(entry_id.partition("-")[0]) + SETTLE_MS
+        """from when on it may be refused; a stream's ids begin with their time"""
+        self.retry_ms = 0
         self.skipped_ms: int | None = None
         """when the store first said that a device had moved on"""
 
@@ -53,10 +60,9 @@ class Allocations:
     def __len__(self) -> int:
         return len(self._records)
 
-    @property
-    def waiting(self) -> int:
-        """Requests whose devices had moved on, to be tried again."""
-        return len(self._waiting)
+    def next_retry_ms(self) -> int | None:
+        """When a request is to be tried again."""
+        return min((pending.retry_ms for pending in self._waiting), default=None)
 
     def load(self, records: list[AllocationRecord], now_ms: int) -> None:
         """Take over what the store holds, and see that the absent have a deadline."""
@@ -76,10 +82,13 @@ class Allocations:
             self._request(Pending(entry_id, entry), now_ms)
 
     def retry(self, now_ms: int) -> None:
-        """Try those again whose devices had moved on."""
+        """Try those again that wait for the mirror to catch up."""
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
-            self._request(pending, now_ms)
+            if now_ms < pending.retry_ms:
+                self._waiting.append(pending)
+            else:
+                self._request(pending, now_ms)
 
     def device_left(self, device_id: str, reason: str, now_ms: int) -> None:
         """Its shares are lost; what it holds goes at once if it closed, else after a grace."""
@@ -113,21 +122,21 @@ class Allocations:
             return
         if self._full(entry.device_id):
             if entry.releases:
-                self._answer(self._docket.decide(), pending, [], now_ms)
-                self._counts.requests_refused += 1
+                self._refuse(pending, now_ms)
                 return
             self._let_oldest_go(entry.device_id)
         plan = place(entry.requirements, self._ledger.offers.values(), requester=entry.device_id)
-        if isinstance(plan, Shortfall):
-            self._answer(self._docket.decide(), pending, [], now_ms)
-            self._counts.requests_refused += 1
-        else:
+        if not isinstance(plan, Shortfall):
             self._grant(pending, plan, now_ms)
+        elif now_ms < pending.settled_ms:
+            self._wait(pending, pending.settled_ms)
+        else:
+            self._refuse(pending, now_ms)
 
     def _doubt(self, pending: Pending, since_ms: int, now_ms: int) -> None:
         """The requester is not where its request came from, nor in the mirror: wait, then let it go."""
         if now_ms - since_ms < PATIENCE_MS:
-            self._waiting.append(pending)
+            self._wait(pending, now_ms + PAUSE_MS)
         else:
             self._docket.decide().request_processed(pending.entry_id)
             self._counts.requests_dropped += 1
@@ -158,7 +167,15 @@ class Allocations:
             self._forget(record)
         self._counts.requests_fulfilled -= 1
         pending.skipped_ms = now_ms if pending.skipped_ms is None else pending.skipped_ms
+        self._wait(pending, now_ms + PAUSE_MS)
+
+    def _wait(self, pending: Pending, retry_ms: int) -> None:
+        pending.retry_ms = retry_ms
         self._waiting.append(pending)
+
+    def _refuse(self, pending: Pending, now_ms: int) -> None:
+        self._answer(self._docket.decide(), pending, [], now_ms)
+        self._counts.requests_refused += 1
 
     def _answer(self, decision: Decision, pending: Pending, shares: list[Share], now_ms: int) -> None:
         entry = pending.entry

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rpn.store.commits import Decision
 
 
-class Step(NamedTuple):
+class Item(NamedTuple):
     """One decision; `undo` makes the memory as if it had not been taken."""
 
     decision: Decision
@@ -25,18 +25,18 @@ class Docket:
     """The decisions taken since they were last collected, in order."""
 
     def __init__(self) -> None:
-        self._steps: list[Step] = []
+        self._items: list[Item] = []
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return len(self._items)
 
     def decide(self, undo: Callable[[int], None] | None = None) -> Decision:
         """A new decision, to be filled; without `undo` it must rest on nothing."""
         decision = Decision()
-        self._steps.append(Step(decision, undo))
+        self._items.append(Item(decision, undo))
         return decision
 
-    def collect(self) -> list[Step]:
+    def collect(self) -> list[Item]:
         """All of them, once; those that turned out empty are left out."""
-        steps, self._steps = self._steps, []
-        return [step for step in steps if step.decision.commands or step.decision.deliveries]
+        items, self._items = self._items, []
+        return [item for item in items if item.decision.commands or item.decision.deliveries]

@@ -10,11 +10,11 @@ from rpn.settings import SchedulerSettings
 from rpn.store.backlog import Backlog
 from rpn.store.commits import Committed
 from rpn.store.records import RequestStreamEntry, StoredTask, SubmitEntry, TaskStreamEntry
-from scheduler.allocations import REQUESTER, Allocations
-from scheduler.assigner import PAUSE_MS, REVIEW_EVERY_MS, Assigner
+from scheduler.allocations import PAUSE_MS, REQUESTER, Allocations
+from scheduler.assigner import REVIEW_EVERY_MS, Assigner
 from scheduler.counts import Counts
 from scheduler.desk import Desk
-from scheduler.docket import Step
+from scheduler.docket import Item
 from scheduler.foreman import Foreman
 from scheduler.keeper import Keeper
 from scheduler.open_tasks import TASK, OpenTasks
@@ -84,7 +84,7 @@ class Matchmaker:
         """Entries that were taken in and not looked at yet."""
         return len(self._request_entries) + len(self._task_entries)
 
-    def decide(self, changes: Iterable[Change], now_ms: int) -> list[Step]:
+    def decide(self, changes: Iterable[Change], now_ms: int) -> list[Item]:
         """One round: at most a batch of each kind of work.
 
         What frees comes before what takes, and nothing here may be done twice for one entry.
@@ -94,8 +94,7 @@ class Matchmaker:
         self._foreman.reconcile(now_ms)
         for _ in range(min(BATCH, len(self._task_entries))):
             self._foreman.take(*self._task_entries.popleft(), now_ms)
-        if now_ms >= self._assigner.resume_ms:
-            self._allocations.retry(now_ms)
+        self._allocations.retry(now_ms)
         for _ in range(min(BATCH, len(self._request_entries))):
             self._allocations.take(*self._request_entries.popleft(), now_ms)
         self._assigner.assign(now_ms, limit=BATCH)
@@ -103,18 +102,16 @@ class Matchmaker:
         self._courier.forget_old(now_ms)
         return self._docket.collect()
 
-    def settle(self, steps: list[Step], committed: Committed, now_ms: int) -> None:
+    def settle(self, items: list[Item], committed: Committed, now_ms: int) -> None:
         """Learn what became of a commit: undo what was skipped, send anew what found nobody."""
         for index in committed.skipped:
-            undo = steps[index].undo
+            undo = items[index].undo
             if undo is not None:
                 undo(now_ms)
         for index, place in committed.moved:
-            self._courier.moved(steps[index].decision.deliveries[place], now_ms)
-        if committed.skipped:
-            self._assigner.resume_ms = now_ms + PAUSE_MS
+            self._courier.moved(items[index].decision.deliveries[place], now_ms)
         self._counts.commits += 1
-        self._counts.decisions += len(steps)
+        self._counts.decisions += len(items)
         self._counts.skipped += len(committed.skipped)
         self._counts.moved += len(committed.moved)
 
@@ -122,14 +119,20 @@ class Matchmaker:
         """How long nothing needs to be decided if no news come; 0 if there is work now."""
         if self.unheard or self._docket or self._assigner.wanted(now_ms):
             return 0
-        times = [self._keeper.next_ms(), self._foreman.next_account_ms(), self._absent.next_ms()]
-        if self._allocations.waiting or self._foreman.waiting:
+        times = [
+            now_ms + limit_ms,
+            self._keeper.next_ms(),
+            self._absent.next_ms(),
+            self._allocations.next_retry_ms(),
+            self._foreman.next_account_ms(),
+        ]
+        if self._foreman.waiting:
             times.append(now_ms + PAUSE_MS)
         if len(self._tasks.queue):
             times.append(now_ms + REVIEW_EVERY_MS)
             if self._assigner.resume_ms > now_ms:
                 times.append(self._assigner.resume_ms)
-        return max(0, min(limit_ms, *(at_ms - now_ms for at_ms in times if at_ms is not None), limit_ms))
+        return max(0, min(at_ms for at_ms in times if at_ms is not None) - now_ms)
 
     def _fold(self, changes: Iterable[Change], now_ms: int) -> None:
         reported: dict[str, Mirrored] = {}

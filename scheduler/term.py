@@ -15,7 +15,7 @@ from rpn.store.keys import Keys
 from rpn.store.records import StoredTask, SubmitEntry, TaskStreamEntry
 from rpn.store.tasks import Tasks
 from scheduler.counts import Counts
-from scheduler.docket import Step
+from scheduler.docket import Item
 from scheduler.matchmaker import BATCH, Matchmaker
 from scheduler.queue import TaskKey
 
@@ -119,14 +119,14 @@ class Term:
             self._room.set()
             await self._rest(self._matchmaker.rest_ms(self._clock(), limit_ms=self._renew_ms))
 
-    async def _commit(self, steps: list[Step]) -> None:
+    async def _commit(self, items: list[Item]) -> None:
         """Write the decisions; with none, renew the lease if that is due."""
         now_s = asyncio.get_running_loop().time()
-        if not steps and now_s - self._renewed_s < self._renew_ms / 1000:
+        if not items and now_s - self._renewed_s < self._renew_ms / 1000:
             return
-        for start in range(0, len(steps) or 1, COMMIT_LIMIT):
-            part = steps[start : start + COMMIT_LIMIT]
-            committed = await self._commits.send([step.decision for step in part])
+        for start in range(0, len(items) or 1, COMMIT_LIMIT):
+            part = items[start : start + COMMIT_LIMIT]
+            committed = await self._commits.send([item.decision for item in part])
             if part:
                 self._matchmaker.settle(part, committed, self._clock())
         self._renewed_s = asyncio.get_running_loop().time()

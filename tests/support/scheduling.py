@@ -269,9 +269,9 @@ class Leadership:
         }
         self.matchmaker.hear(requests, tasks, stored)
         changes, self._changes = self._changes, []
-        steps = self.matchmaker.decide(changes, store.now_ms)
-        committed = store.commit([step.decision for step in steps])
-        self.matchmaker.settle(steps, committed, store.now_ms)
+        items = self.matchmaker.decide(changes, store.now_ms)
+        committed = store.commit([item.decision for item in items])
+        self.matchmaker.settle(items, committed, store.now_ms)
         return committed
 
     def rounds(self, count: int = 3, *, after_ms: int = 50) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rpn.messages import ResourceAllocation, TaskCancelled, TaskResultMessage, TaskStatus
 from rpn.model import Requirements, TaskState
 from rpn.settings import SchedulerSettings
-from rpn.store.records import DoneEntry, ProgressEntry, ReleaseEntry, StartedEntry
+from rpn.store.records import DoneEntry, ProgressEntry, ReleaseEntry, RequestEntry, StartedEntry
 from tests.support.scheduling import FakeStore, Leadership, resources, task
 
 GOOD = b'{"success":true,"result":1}'
@@ -104,6 +104,18 @@ def test_a_requester_that_is_gone_gets_nothing_reserved(store: FakeStore, leads:
     leads.rounds(60)
     assert (store.answers, store.allocations, store.requests) == ([], {}, {})
     assert leads.counts.requests_dropped == 1
+
+
+def test_a_request_is_not_refused_for_a_device_that_the_mirror_is_about_to_learn_of(
+    store: FakeStore, leads: Leadership
+) -> None:
+    store.join("c", resources(gpu=True))
+    entry = RequestEntry("x", "me", store.sessions["me"], Requirements(cpu=100, gpu=True))
+    store.requests[f"{store.now_ms}-0"] = entry
+    leads.round(follow=False)
+    assert not store.answers
+    leads.rounds(2)
+    assert store.answer("x").allocation.fulfilled
 
 
 def test_only_the_requester_can_release(store: FakeStore, leads: Leadership) -> None:
