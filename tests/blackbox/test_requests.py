@@ -102,10 +102,10 @@ def test_a_missing_requirement_is_zero(pool: Pool) -> None:
 
 def test_cpu_is_percent_of_a_core(pool: Pool) -> None:
     asker = pool.join()
-    pool.offer(asker, cpuCores=4, cpuAvailable=50)
-    big = {"memory": 1_000_000}
-    assert asker.ask({**big, "cpu": 201})["fulfilled"] is False
-    assert asker.ask({**big, "cpu": 200})["fulfilled"] is True
+    much = 1000 * BIG_MB  # no other device can take even a small share of it
+    pool.offer(asker, cpuCores=4, cpuAvailable=50, memoryTotal=much, memoryAvailable=much)
+    assert asker.ask({"memory": much, "cpu": 201})["fulfilled"] is False
+    assert asker.ask({"memory": much, "cpu": 200})["fulfilled"] is True
 
 
 @pytest.mark.across

@@ -246,18 +246,33 @@ def test_a_result_of_another_attempt_changes_nothing(pool: Pool) -> None:
     assert len(client.of_kind("task_result")) == 1
 
 
-@pytest.mark.across
-def test_a_running_task_can_be_cancelled(pool: Pool) -> None:
-    client = pool.join(accepts=["acks"])
-    agent = worker(pool, client)
+def cancelled_on(agent: Client, client: Client) -> Message:
+    """A task of `client` runs on `agent` and is cancelled; the attempt that the agent is to stop."""
     task_id = fresh_id("task")
     client.submit(task_id, echo(1), requirements=OURS)
     assigned = agent.expect("task_assign", task_is(task_id))
     client.send({"type": "task_cancel", "taskId": task_id})
     assert agent.expect("task_cancel", task_is(task_id))["attempt"] == assigned["attempt"]
-    result = client.result_of(task_id)
+    return assigned
+
+
+@pytest.mark.across
+def test_a_running_task_can_be_cancelled(pool: Pool) -> None:
+    client = pool.join(accepts=["acks"])
+    agent = worker(pool, client)
+    assigned = cancelled_on(agent, client)
+    done(agent, assigned, {"success": False, "error": "stopped", "code": "CANCELLED"})
+    result = client.result_of(assigned["taskId"])
     check_result(result)
     assert (result["success"], result["code"]) == (False, "CANCELLED")
+
+
+@pytest.mark.slow
+def test_a_task_is_cancelled_although_its_agent_says_nothing(pool: Pool) -> None:
+    client = pool.join(accepts=["acks"])
+    agent = worker(pool, client)
+    task_id = cancelled_on(agent, client)["taskId"]
+    assert client.result_of(task_id, within_s=13)["code"] == "CANCELLED"
 
 
 def test_a_waiting_task_can_be_cancelled(pool: Pool) -> None:
