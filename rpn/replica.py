@@ -150,14 +150,14 @@ class Replica:
                 return []
             raise Gap(f"at {self.rev}, got {event.rev}")
         self.rev, self.tip = event.rev, event.tip
-        changes = [self._operate(operation, event.now_ms) for operation in event.operations]
-        return [change for change in changes if change is not None]
+        return [change for each in event.operations for change in self._operate(each, event.now_ms)]
 
     def load(self, snapshot: Snapshot) -> list[Change]:
         """Become what the snapshot says, also if it is older; answer what that changed."""
-        self.rev, self.tip = snapshot.rev, snapshot.tip
-        left = [self._leave(device_id, "") for device_id in self.devices.keys() - snapshot.sessions.keys()]
-        changes = [change for change in left if change is not None]
+        self.rev, self.tip, self._totals = snapshot.rev, snapshot.tip, None
+        changes: list[Change] = []
+        for device_id in self.devices.keys() - snapshot.sessions.keys():
+            changes += self._leave(device_id, "")
         for device_id in sorted(snapshot.sessions, key=lambda each: snapshot.seen_ms.get(each, 0)):
             changes += self._reconcile(device_id, snapshot)
         return changes
@@ -174,7 +174,7 @@ class Replica:
         """The JSON list of all devices."""
         return b"[" + b",".join([device.json for device in self.devices.values()]) + b"]"
 
-    def _operate(self, operation: Operation, now_ms: int) -> Change | None:
+    def _operate(self, operation: Operation, now_ms: int) -> list[Change]:
         kind, device_id = operation.kind, operation.device_id
         if kind is Kind.JOIN:
             return self._join(operation, now_ms)
@@ -182,39 +182,41 @@ class Replica:
             return self._leave(device_id, operation.reason)
         device = self.devices.get(device_id)
         if device is None:  # pragma: no cover - the script names only devices that are there
-            return None
+            return []
         if kind is Kind.LOSE:
             device.lost = True
             device._json = b""
-            return Change(What.LOST, device)
+            return [Change(What.LOST, device)]
         device.heard(now_ms)
         if kind is Kind.REPORT:
             device.report(operation.report)
-            return Change(What.REPORTED, device)
+            return [Change(What.REPORTED, device)]
         if kind is Kind.IDENTIFY:
             device.identity = unpack_identity(operation.identity)
-            return Change(What.RENAMED, device)
-        return None
+            return [Change(What.RENAMED, device)]
+        return []
 
-    def _join(self, operation: Operation, now_ms: int) -> Change:
+    def _join(self, operation: Operation, now_ms: int) -> list[Change]:
         device = self.devices.get(operation.device_id)
         identity = unpack_identity(operation.identity)
         if device is None:
             device = Mirrored(operation.device_id, identity, operation.session, operation.gateway)
             self.devices[device.id] = device
-            what, old, renamed = What.JOINED, "", False
-        else:
-            what, old = What.RESUMED, device.session if device.session != operation.session else ""
-            renamed = device.identity != identity
-            device.identity, device.lost = identity, False
-            device.session, device.gateway = operation.session, operation.gateway
+            device.report(operation.report)
+            device.heard(now_ms)
+            return [Change(What.JOINED, device)]
+        old = device.session if device.session != operation.session else ""
+        resumed = Change(What.RESUMED, device, old_session=old, renamed=device.identity != identity)
+        device.identity, device.lost = identity, False
+        device.session, device.gateway = operation.session, operation.gateway
+        frame = device.frame
         device.report(operation.report)
         device.heard(now_ms)
-        return Change(what, device, old_session=old, renamed=renamed)
+        return [resumed] if device.frame == frame else [resumed, Change(What.REPORTED, device)]
 
-    def _leave(self, device_id: str, reason: str) -> Change | None:
+    def _leave(self, device_id: str, reason: str) -> list[Change]:
         device = self.devices.pop(device_id, None)
-        return None if device is None else Change(What.LEFT, device, reason=reason)
+        return [] if device is None else [Change(What.LEFT, device, reason=reason)]
 
     def _reconcile(self, device_id: str, snapshot: Snapshot) -> list[Change]:
         """Make one device what the snapshot says of it."""
@@ -222,23 +224,32 @@ class Replica:
         identity = snapshot.devices.get(device_id, b"")
         report = snapshot.resources.get(device_id, b"")
         seen_ms, lost = snapshot.seen_ms.get(device_id, 0), device_id in snapshot.lost_ms
-        before = self.devices.get(device_id)
         changes: list[Change] = []
+        before = self.devices.get(device_id)
+        if before is not None and before.frame and not report:  # a report ends only with its device
+            changes, before = self._leave(device_id, ""), None
         if before is None or before.presence != snapshot.sessions[device_id] or (before.lost and not lost):
             join = Operation(Kind.JOIN, device_id, session, gateway, identity, report)
-            changes.append(self._join(join, seen_ms))
-        elif before.identity != (now := unpack_identity(identity)):
-            before.identity = now
-            changes.append(Change(What.RENAMED, before))
+            changes += self._join(join, seen_ms)
+        else:
+            changes += self._renew(before, unpack_identity(identity), report, seen_ms)
         device = self.devices[device_id]
-        frame = device.frame
-        device.report(report)
-        device.heard(seen_ms)
-        if before is not None and device.frame != frame:
-            changes.append(Change(What.REPORTED, device))
         if lost and not device.lost:
             device.lost = True
             changes.append(Change(What.LOST, device))
+        return changes
+
+    def _renew(self, device: Mirrored, identity: Identity, report: bytes, seen_ms: int) -> list[Change]:
+        """The same session, as the snapshot shows it."""
+        changes: list[Change] = []
+        frame = device.frame
+        device.report(report)
+        device.heard(seen_ms)
+        if device.identity != identity:
+            device.identity = identity
+            changes.append(Change(What.RENAMED, device))
+        if device.frame != frame:
+            changes.append(Change(What.REPORTED, device))
         return changes
 
 
