@@ -34,10 +34,15 @@ def best_fit(need: Amounts, offers: Iterable[Offer], *, last: str) -> Offer | No
     fitting = [offer for offer in offers if offer.free.covers(need)]
     if len(fitting) < 2:
         return fitting[0] if fitting else None
-    scale = [max(1, *(offer.free[index] for offer in fitting)) for index in range(3)]
+    most_cpu = max(1, *(offer.free.cpu for offer in fitting))
+    most_memory = max(1, *(offer.free.memory for offer in fitting))
+    most_storage = max(1, *(offer.free.storage for offer in fitting))
 
     def rank(offer: Offer) -> tuple[bool, int, float, str]:
-        left = sum((offer.free[index] - need[index]) / scale[index] for index in range(3))
-        return offer.device_id == last, offer.free.gpu - need.gpu, left, offer.device_id
+        cpu, memory, storage, gpu = offer.free
+        left = (cpu - need.cpu) / most_cpu
+        left += (memory - need.memory) / most_memory
+        left += (storage - need.storage) / most_storage
+        return offer.device_id == last, gpu - need.gpu, left, offer.device_id
 
     return min(fitting, key=rank)

@@ -190,8 +190,8 @@ async def test_requests_and_tasks_go_through_a_scheduler_process(
 async def test_a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost(
     gateway: Gateway, processes: Processes
 ) -> None:
-    await gateway.join("a", resources(cores=8))
-    await gateway.join("b", resources(cores=8))
+    await gateway.join("a", resources(cores=64))
+    await gateway.join("b", resources(cores=64))
     await gateway.join("sub", resources(cores=1), accepts=())
     for round_ in range(3):
         process = processes.start()
