@@ -32,6 +32,11 @@ class Courier:
         device = self._devices.get(device_id)
         return device.presence if device is not None else ""
 
+    def knows_extensions(self, device_id: str) -> bool:
+        """Whether it opted in to more than API.md; a gateway would drop the rest on its way to others."""
+        device = self._devices.get(device_id)
+        return device is not None and bool(device.identity.accepts)
+
     def tell(self, decision: Decision, device_id: str, message: Message) -> None:
         """Send what may be lost: only to a device that is there."""
         self.forward(decision, device_id, encode(message))

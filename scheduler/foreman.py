@@ -172,9 +172,7 @@ class Foreman:
         if stored.life.state.final or self._taken_over.pop(key, None) == stored.life.submitted_ms:
             return
         if self._tasks.get(key) is None:
-            task = self._admit(decision, stored, now_ms)
-            if task.life.state is TaskState.QUEUED:
-                self._tasks.tell_state(decision, task)
+            self._admit(decision, stored, now_ms)
 
     def _admit(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
         task = self._tasks.add(decision, stored, now_ms)
@@ -210,7 +208,8 @@ class Foreman:
                 if task.life.state is TaskState.ASSIGNED:
                     self._tasks.move(decision, task, lives.start(task.life, now_ms=now_ms), now_ms)
             case ProgressEntry():
-                self._courier.forward(decision, task.task.submitter_id, entry.frame)
+                if self._courier.knows_extensions(task.task.submitter_id):
+                    self._courier.forward(decision, task.task.submitter_id, entry.frame)
             case DoneEntry():
                 ended = lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
                 self._tasks.move(decision, task, ended, now_ms)

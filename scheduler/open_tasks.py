@@ -105,7 +105,7 @@ class OpenTasks:
             if (before.state, before.ending) != (turn.life.state, turn.life.ending):
                 self._set_alarm(decision, task, now_ms)
         if turn.life.state is not before.state:
-            self.tell_state(decision, task)
+            self._tell_state(decision, task)
 
     def move_back(self, task: OpenTask, life: TaskLife, now_ms: int) -> None:
         """The store skipped the turn that followed `life`: in memory, it was not taken."""
@@ -114,8 +114,10 @@ class OpenTasks:
         if at_ms is not None:
             self._keeper.remember(_deadline(task), at_ms)
 
-    def tell_state(self, decision: Decision, task: OpenTask) -> None:
-        """To its submitter; the gateway passes it on to those who asked for it."""
+    def _tell_state(self, decision: Decision, task: OpenTask) -> None:
+        """To its submitter, if that opted in."""
+        if not self._courier.knows_extensions(task.task.submitter_id):
+            return
         life = task.life
         status = TaskStatus(
             task_id=task.task.id,

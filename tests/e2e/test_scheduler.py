@@ -216,6 +216,30 @@ async def test_a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost(
     assert len(inbox) == 80, "one result a task, one answer a request"
 
 
+async def test_a_leader_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes(
+    gateway: Gateway, processes: Processes
+) -> None:
+    await gateway.join("a", resources(cores=64))
+    await gateway.join("sub", resources(cores=1), accepts=())
+    frozen = processes.start()
+    await until(lambda: leader(gateway))
+    fence = await leader(gateway)
+    processes.start()
+    frozen.send_signal(signal.SIGSTOP)
+    for number in range(10):
+        await gateway.ask(f"x{number}", "sub", Requirements(cpu=50, memory=10))
+        await gateway.submit(f"t{number}")
+    await until(gateway.idle)
+    successor = await leader(gateway)
+    frozen.send_signal(signal.SIGCONT)
+    await gateway.ask("x10", "sub", Requirements(cpu=50))
+    await until(lambda: len(gateway.answers()) == 11)
+    assert (await leader(gateway), successor != fence) == (successor, True)
+    assert frozen.poll() is None
+    assert len(await gateway.held()) == 11
+    assert await gateway.lives(10) == [TaskState.SUCCEEDED] * 10
+
+
 async def test_a_leader_that_ends_in_order_hands_over_at_once(gateway: Gateway, processes: Processes) -> None:
     first = processes.start()
     await until(lambda: leader(gateway))

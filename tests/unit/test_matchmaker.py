@@ -27,7 +27,7 @@ def leads(store: FakeStore) -> Leadership:
     store.join("me", None, accepts=())
     store.join("a", resources())
     store.join("b", resources(cores=8))
-    store.join("sub", None, accepts=())
+    store.join("sub", None, accepts=("acks",))
     return Leadership(store)
 
 
@@ -229,7 +229,7 @@ def test_a_task_goes_through_its_life_and_its_result_comes_home(store: FakeStore
     done(store, "a")
     leads.rounds()
     assert state(store) is TaskState.SUCCEEDED
-    assert statuses(store) == ["queued", "assigned", "running", "succeeded"]
+    assert statuses(store) == ["assigned", "running", "succeeded"]
     result = [each for each in store.messages("sub") if isinstance(each, TaskResultMessage)]
     assert [each.result for each in result] == [msgspec.json.decode(GOOD)]
     assert ("sub", "task:t") in store.inbox
@@ -289,6 +289,26 @@ def test_a_lost_device_sends_its_tasks_back_to_the_queue(store: FakeStore, leads
     life = store.lives["sub", "t"]
     assert (life.state, life.device_id, life.attempts) == (TaskState.ASSIGNED, "b", 2)
     assert life.lost_with == ["a"]
+
+
+def test_a_submitter_that_opted_in_hears_of_every_turn(store: FakeStore, leads: Leadership) -> None:
+    store.submit(task("t"))
+    leads.rounds()
+    store.leave("b")
+    store.leave("a")
+    leads.rounds()
+    assert statuses(store) == ["assigned", "queued"]
+
+
+def test_a_plain_submitter_hears_of_nothing_but_the_result(store: FakeStore) -> None:
+    store.join("sub", None, accepts=())
+    store.join("a", resources())
+    leads = Leadership(store)
+    store.submit(task("t"))
+    leads.rounds()
+    done(store, "a")
+    leads.rounds()
+    assert [type(each) for each in store.messages("sub")] == [TaskResultMessage]
 
 
 def test_a_task_that_may_run_once_fails_with_its_device(store: FakeStore, leads: Leadership) -> None:
