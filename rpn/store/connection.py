@@ -15,8 +15,15 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from rpn.errors import BadSettings, StoreUnavailable
@@ -26,8 +33,10 @@ COMMAND_LIMIT_S = 2.0
 CONNECTIONS = 16
 """commands of one process that may be under way at once"""
 
-_NOT_NOW = ("LOADING", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS")
+_NOT_NOW = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
 """server errors after which a command is certainly not done, and may be later"""
+_NOT_NOW_CODES = ("MISCONF", "NOREPLICAS")
+"""the same, where redis-py has no class; of those that have one it cuts the code from the text"""
 
 
 class Connection:
@@ -112,9 +121,13 @@ async def _limited() -> AsyncIterator[None]:
 
 def _answer(reply: Any) -> Any:
     """A reply as it is, but for errors that mean "not now"."""
-    if isinstance(reply, ResponseError) and str(reply).startswith(_NOT_NOW):
+    if isinstance(reply, ResponseError) and _not_now(reply):
         return StoreUnavailable(f"the pool's server refuses to write: {reply}")
     return reply
+
+
+def _not_now(error: ResponseError) -> bool:
+    return isinstance(error, _NOT_NOW) or str(error).startswith(_NOT_NOW_CODES)
 
 
 @contextmanager
@@ -127,7 +140,7 @@ def _failures() -> Iterator[None]:
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise StoreUnavailable(f"the pool's server cannot be reached: {error}") from None
     except ResponseError as error:
-        if str(error).startswith(_NOT_NOW):
+        if _not_now(error):
             raise StoreUnavailable(f"the pool's server refuses to write: {error}") from None
         raise
 
