@@ -159,6 +159,8 @@ class Allocations:
         decision.hold(record)
         self._answer(decision, pending, shares, now_ms)
         self._counts.requests_fulfilled += 1
+        if entry.device_id not in self._devices:  # the mirror may never hear of its coming and going
+            self._give_grace(entry.device_id, now_ms)
 
     def _take_back(self, allocation_id: str, pending: Pending, now_ms: int) -> None:
         """The store skipped a grant: nothing is held, and the request is tried again."""

@@ -95,7 +95,8 @@ def _lacks(has: Amounts, need: Amounts) -> dict[str, int]:
 
 
 def _nearest(need: Amounts, offers: list[Offer]) -> NearMiss | None:
-    able = [candidate.offer for candidate in candidates(need, offers)] or offers
+    able = [candidate.offer for candidate in candidates(need, offers)]
+    able = able or sorted(offers, key=lambda offer: offer.device_id)
     if not able:
         return None
     nearest = next((offer for offer in able if offer.free.gpu >= need.gpu), able[0])

@@ -9,7 +9,7 @@ import msgspec
 
 from rpn.codec import encode, unpack_record
 from rpn.events import Event, Identity, Kind, Operation, Report, pack_identity, pack_report
-from rpn.messages import FromServer, ResourceAllocation, ResourceChanged, TaskAssign
+from rpn.messages import FromServer, ResourceAllocation, ResourceChanged, TaskAssign, TaskStatus
 from rpn.model import PoolUsage, Requirements, Resources, Task, TaskState
 from rpn.replica import Change, Replica
 from rpn.settings import SchedulerSettings
@@ -19,9 +19,11 @@ from rpn.store.keys import task_member, task_of
 from rpn.store.records import (
     AllocationRecord,
     CancelEntry,
+    DoneEntry,
     ReconcileEntry,
     RequestEntry,
     RequestStreamEntry,
+    StartedEntry,
     StoredTask,
     SubmitEntry,
     TaskLife,
@@ -32,6 +34,9 @@ from scheduler.counts import Counts
 from scheduler.matchmaker import Matchmaker
 
 Key = tuple[str, str]
+CORE = Requirements(cpu=100, memory=100)
+GOOD = b'{"success":true,"result":1}'
+BAD = b'{"success":false,"error":"exit 1","code":"EXIT"}'
 DIMENSIONS = ("cpu", "memory", "storage", "gpu")
 _messages = msgspec.json.Decoder(FromServer)
 
@@ -142,6 +147,17 @@ class FakeStore:
             self.cancelled.add(key)
             self._enter(CancelEntry(*key))
 
+    def start(self, device_id: str) -> None:
+        """An agent begins what it was assigned last."""
+        assigned = self.assignments(device_id)[-1]
+        self.say(StartedEntry(device_id, assigned.task_id, assigned.attempt))
+
+    def finish(self, device_id: str, *, success: bool = True) -> None:
+        """An agent ends what it was assigned last."""
+        assigned = self.assignments(device_id)[-1]
+        outcome = GOOD if success else BAD
+        self.say(DoneEntry(device_id, assigned.task_id, assigned.attempt, success, outcome))
+
     def say(self, entry: TaskStreamEntry) -> None:
         """An agent reports."""
         self._enter(entry)
@@ -220,6 +236,13 @@ class FakeStore:
         """What was put into the mailbox for a device, in order."""
         return [_messages.decode(each.frame) for each in self.mail if each.device_id == device_id]
 
+    def state(self, task_id: str = "t") -> TaskState:
+        return self.lives["sub", task_id].state
+
+    def statuses(self) -> list[str]:
+        """What the submitter was told of its tasks' states."""
+        return [each.state for each in self.messages("sub") if isinstance(each, TaskStatus)]
+
     def assignments(self, device_id: str) -> list[TaskAssign]:
         return [each for each in self.messages(device_id) if isinstance(each, TaskAssign)]
 
@@ -286,9 +309,18 @@ class Leadership:
         return fresh
 
 
+def small_pool(store: FakeStore) -> Leadership:
+    """A plain client `me`, the agents `a` (4 cores) and `b` (8), and `sub`, which opted in, with nothing."""
+    store.join("me", None, accepts=())
+    store.join("a", resources())
+    store.join("b", resources(cores=8))
+    store.join("sub", None, accepts=("acks",))
+    return Leadership(store)
+
+
 def task(task_id: str, submitter_id: str = "sub", **fields: Any) -> Task:
     """A task that needs one core and little else, unless told."""
-    fields.setdefault("requirements", Requirements(cpu=100, memory=100))
+    fields.setdefault("requirements", CORE)
     return Task(id=task_id, type="compute", submitter_id=submitter_id, **fields)
 
 

@@ -10,7 +10,7 @@ from rpn.model import PoolUsage, Requirements, TaskState
 from rpn.settings import SchedulerSettings
 from rpn.store.keys import task_member
 from rpn.store.records import DoneEntry, ReleaseEntry, StartedEntry
-from tests.support.scheduling import FakeStore, Leadership, held, resources, task
+from tests.support.scheduling import GOOD, FakeStore, Leadership, held, resources, task
 
 NAMES = ("a", "b", "c", "d")
 HAS = {
@@ -19,7 +19,6 @@ HAS = {
     "c": resources(cores=8, memory=500),
     "d": resources(cores=1, memory=1000),
 }
-GOOD = b'{"success":true,"result":1}'
 names = st.sampled_from(NAMES)
 needs = st.builds(
     Requirements,
