@@ -17,6 +17,7 @@ from tests.support.cluster import wait_for
 from tests.support.ws import BIG_MB, Client, Closed, Message, fresh_id, resources
 
 HEARTBEAT_EVERY_S = 2.0
+RETRY_AFTER_S = 2.0
 TROUBLE = (OSError, Closed, WebSocketException)
 """What a connection may raise when its server dies."""
 
@@ -134,7 +135,7 @@ class Submitter(Faithful):
         elif message["type"] == "error":
             self.errors.append(message)
             if message.get("requestId") in self.open():
-                threading.Timer(0.3, self.say, [self.tasks[message["requestId"]]]).start()
+                threading.Timer(RETRY_AFTER_S, self.say, [self.tasks[message["requestId"]]]).start()
 
     def registration(self) -> Message:
         return {"accepts": ["acks"], **super().registration()}
@@ -211,6 +212,11 @@ class Crowd:
             memory = {"memory": BIG_MB // 1000} if i % 2 else {}
             self.submitter.submit({"command": "echo", "input": i}, cpu=1, **memory)
             time.sleep(every_s)
+
+    def check_sockets_stayed(self) -> None:
+        """Of those who only stay; who insists on being served while nobody can may be sent away."""
+        for member in [self.worker, *self.devices]:
+            assert member.connections == 1, f"{member.device_id} was closed with {member.close_codes}"
 
     def check_nobody_was_reported_left(self) -> None:
         ours = {member.device_id for member in self.all}
