@@ -78,7 +78,7 @@ class Connection:
         """A connection of one's own, for commands that wait. Raises StoreUnavailable."""
         link = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            with _failures():
+            async with _limited():
                 await link.connect()
             yield Dedicated(link)
         finally:
