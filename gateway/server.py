@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.front import Front
 from gateway.wire import Wire
 from rpn.errors import BadSettings
 from rpn.settings import GatewaySettings
@@ -31,7 +32,7 @@ def server_for(app: ASGIApp) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=Front,
             ws=Wire,
             ws_max_size=MESSAGE_LIMIT,
             ws_per_message_deflate=False,

@@ -7,6 +7,8 @@ disconnect.
 
 from __future__ import annotations
 
+import socket
+from asyncio import BaseTransport
 from typing import Any, Protocol, cast
 
 from uvicorn._types import ASGISendEvent
@@ -17,6 +19,12 @@ from websockets.http11 import Request
 
 CLOSE_LIMIT_S = 1.5
 """how long a client may take to answer our close before its socket is dropped"""
+FRAGMENT_LIMIT = 1024
+"""frames of one message"""
+KERNEL_BUFFER = 64 * 1024
+"""bytes that the kernel may hold for a client that does not read"""
+UNACKNOWLEDGED_LIMIT_MS = 5000
+"""how long sent data may stay unacknowledged before the kernel gives the connection up"""
 EXTENSION = "rpn.wire"
 """where the endpoint finds this protocol in its ASGI scope's extensions"""
 
@@ -35,6 +43,16 @@ class Wire(WebSocketsSansIOProtocol):
     receiver: Receiver | None = None
     closed_by_peer = False
     """the client itself closed, with a close frame"""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        bound_kernel_buffers(self.transport.get_extra_info("socket"))
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= FRAGMENT_LIMIT:
+            self.close(1009, "too many fragments")
+            return
+        super().handle_cont(event)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -100,3 +118,13 @@ class Wire(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.stop_keepalive()
         self.close_timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+
+
+def bound_kernel_buffers(sock: Any) -> None:
+    """Let a client that does not read cost little, and a dead one not for long (where the kernel can)."""
+    if sock is None or sock.family == getattr(socket, "AF_UNIX", None):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+    for name, value in (("TCP_NOTSENT_LOWAT", KERNEL_BUFFER), ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_LIMIT_MS)):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
