@@ -21,6 +21,7 @@ from gateway.http import Rest
 from gateway.hub import Hub
 from gateway.metrics import Counters, Exposition, GatewayCollector, Gauges
 from gateway.peer import Peer
+from gateway.proxies import BehindProxies, networks_of
 from gateway.relay import Relay
 from gateway.uplink import Uplink
 from gateway.watch import Watch
@@ -78,7 +79,7 @@ class Gateway:
             Exposition(GatewayCollector(counters, self._gauges)),
         )
         self._door = Door(self._routes(), allowed_hosts=settings.allowed_hosts, counters=counters)
-        self.asgi: ASGIApp = self._door
+        self.asgi: ASGIApp = BehindProxies(self._door, networks_of(settings.trusted_proxies))
 
     def jobs(self) -> list[Job]:
         """Every duty of the process but serving."""

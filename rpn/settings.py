@@ -56,6 +56,8 @@ class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
     port: Port = 3000
     allowed_hosts: str = ""
     """comma-separated names in `Host` that we answer for, beside addresses and localhost"""
+    trusted_proxies: str = ""
+    """comma-separated networks (CIDR) of proxies whose X-Forwarded-For is believed"""
     device_limit: Count = 100
     observer_limit: Count = 1000
     rest_rate_limit: Count = 100
