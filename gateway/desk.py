@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.errands import Errands
 from gateway.hub import Hub
-from gateway.limits import REGISTER_LIMIT, REGISTER_SPAN_S, Window
+from gateway.limits import DEPTH_LIMIT, REGISTER_LIMIT, REGISTER_SPAN_S, Window, storable
 from gateway.peer import Peer
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
@@ -24,6 +24,7 @@ from rpn.errors import (
     ObserverLimit,
     RateLimited,
     RPNError,
+    StoreUnavailable,
     Superseded,
 )
 from rpn.events import Identity, Report, pack_report
@@ -47,6 +48,7 @@ from rpn.messages import (
     TaskStatus,
     TaskSubmit,
 )
+from rpn.model import Success
 from rpn.settings import GatewaySettings
 from rpn.store.records import (
     DoneEntry,
@@ -199,8 +201,7 @@ class Desk:
 
     def _task_submit(self, peer: Peer, message: TaskSubmit) -> None:
         task = message.task
-        if len(encode(task.data)) > DATA_LIMIT:
-            raise BadMessage(f"`task.data` is larger than {DATA_LIMIT // 1024} KiB")
+        _check_payload(task.data, "task.data")
         task = msgspec.structs.replace(task, submitter_id=peer.device_id)
 
         def answered(answer: Submitted | RPNError) -> None:
@@ -285,8 +286,12 @@ class Desk:
                 self._refuse(peer, answer, message)
             elif answer:
                 done()
-            elif self._uplink.gateway != made_by and not peer.gone:
+            elif peer.gone or not self._hub.speaks(peer):
+                return
+            elif self._uplink.gateway != made_by:
                 self._speak(peer, message, step, done)
+            else:
+                self._refuse(peer, StoreUnavailable("the pool does not know this connection now"), message)
 
         self._errands.add(peer, step(), answered)
 
@@ -310,10 +315,18 @@ class Desk:
 
 def _done(peer: Peer, message: TaskDone) -> DoneEntry:
     """What an agent says about the end of an attempt, for the scheduler."""
-    outcome = encode(message.result.outcome)
-    if len(outcome) > DATA_LIMIT:
-        raise BadMessage(f"the result is larger than {DATA_LIMIT // 1024} KiB")
+    outcome = _check_payload(message.result.outcome, "result")
     return DoneEntry(peer.device_id, message.task_id, message.attempt, message.result.success, outcome)
+
+
+def _check_payload(value: Any, name: str) -> bytes:
+    """The JSON of what a client may fill as it likes; raises BadMessage if nobody could take it."""
+    if not storable(value.result if isinstance(value, Success) else value):
+        raise BadMessage(f"`{name}` holds an integer of over 64 bits, or is nested over {DEPTH_LIMIT} deep")
+    encoded = encode(value)
+    if len(encoded) > DATA_LIMIT:
+        raise BadMessage(f"`{name}` is larger than {DATA_LIMIT // 1024} KiB")
+    return encoded
 
 
 def _reconciliation(peer: Peer, message: Register) -> tuple[TaskStreamEntry, ...]:

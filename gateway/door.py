@@ -47,10 +47,18 @@ class Door:
             raise BadHost(f"this server does not answer for {host[:100]!r} (RPN_ALLOWED_HOSTS)")
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE
-        if changes and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if changes and origin is not None and not same_host(origin, host):
             raise BadOrigin("requests from pages of other sites are not taken")
         if scope["type"] == "websocket" and self.draining:
             raise Draining("this gateway is going away: connect to another")
+
+
+def same_host(origin: str, host: str) -> bool:
+    """The page that `origin` names came from `host`, port included."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def answers_for(host: str, allowed: frozenset[str]) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from gateway.door import Door
+from gateway.frames import text_frame
 from gateway.hub import Hub
 from gateway.uplink import Uplink
 from rpn.codec import encode
@@ -28,11 +29,10 @@ async def drain(door: Door, hub: Hub, uplink: Uplink, store: PoolStore, *, drain
     door.draining = True
     peers = list(hub.connected)
     log.info("draining %d connections", len(peers))
-    message = encode(ServerDraining(reconnect_after_ms=RECONNECT_AFTER_MS))
+    frame = text_frame(encode(ServerDraining(reconnect_after_ms=RECONNECT_AFTER_MS)))
     for peer in peers:
         if peer.session.opted_in:
-            hub.deliver(peer, message)
-    await asyncio.sleep(0)
+            peer.wire.write(frame)  # now: the next round may come after the close
     spacing_s = min(SPACING_S, drain_s / (len(peers) or 1))
     for peer in peers:
         if peer.session_id and hub.speaks(peer):

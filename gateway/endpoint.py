@@ -42,6 +42,8 @@ class Reception:
             self._fail(error)
             return
         for message in messages if isinstance(messages, list) else (messages,):
+            if self._peer.gone:
+                return
             try:
                 self._peer.session.admit(message)
                 self._peer.heard_s = self._loop.time()

@@ -25,11 +25,11 @@ def list_frames(payloads: list[bytes]) -> bytes:
     """Messages for a client that takes lists: as few frames as the limit allows."""
     frames: list[bytes] = []
     gathered: list[bytes] = []
-    size = 0
+    size = 2  # the brackets
     for payload in payloads:
         if gathered and size + len(payload) > FRAME_LIMIT:
             frames.append(_list_frame(gathered))
-            gathered, size = [], 0
+            gathered, size = [], 2
         gathered.append(payload)
         size += len(payload) + 1
     frames.append(_list_frame(gathered))

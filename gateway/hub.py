@@ -50,6 +50,8 @@ class Hub:
         self._frames: list[bytes] = []
         self._told: dict[str, bool] = {}
         """devices the round tells of -> they joined in it"""
+        self._spared: dict[Peer, set[int]] = {}
+        """frames of the round that one does not hear: that its own device joined or left"""
         self._newcomers: list[Peer] = []
         self._addressees: dict[Peer, None] = {}
         self._timer: asyncio.Handle | None = None
@@ -62,10 +64,12 @@ class Hub:
     # --- what the pool says -------------------------------------------------------------------
 
     def device_joined(self, device: Mirrored) -> None:
+        self._spare(device.id)
         self._tell(device.id, encode(DeviceJoined(device=device.device)), joined=True)
         self.list_changed()
 
     def device_left(self, device_id: str) -> None:
+        self._spare(device_id)
         self._tell(device_id, encode(DeviceLeft(device_id=device_id)))
         self.list_changed()
 
@@ -112,7 +116,7 @@ class Hub:
     def enter(self, peer: Peer) -> None:
         """It registered: it will speak for its device here, if its join is applied."""
         older = self.peers.get(peer.device_id)
-        peer.older = older if older is not None and older.joined else None
+        peer.older = older if older is None or older.joined else older.older
         self.peers[peer.device_id] = self.sessions[peer.session_id] = peer
 
     def speaks(self, peer: Peer) -> bool:
@@ -142,13 +146,19 @@ class Hub:
             device = self._replica.devices.get(device_id)
             if device is None:
                 frames.append(text_frame(encode(DeviceLeft(device_id=device_id))))
-            elif joined:
+            elif joined and device_id != peer.device_id:
                 frames.append(text_frame(encode(DeviceJoined(device=device.device))))
             elif device.frame:
                 frames.append(text_frame(device.frame))
         peer.write(b"".join(frames), self._loop.time())
 
     # --- rounds -------------------------------------------------------------------------------
+
+    def _spare(self, device_id: str) -> None:
+        """The next frame is not for this device: the store forgot it, and it is joining again."""
+        peer = self.peers.get(device_id)
+        if peer in self._audience:
+            self._spared.setdefault(peer, set()).add(len(self._frames))
 
     def _tell(self, device_id: str, message: bytes, *, joined: bool = False) -> None:
         self._frames.append(text_frame(message))
@@ -165,18 +175,22 @@ class Hub:
 
     def _round(self) -> None:
         started_s, now_s = perf_counter(), self._loop.time()
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()  # when a fresh list could not wait for it
+            self._timer = None
         frames, self._frames = self._frames, []
         told, self._told = self._told, {}
+        spared, self._spared = self._spared, {}
         newcomers, self._newcomers = self._newcomers, []
-        self._broadcast(frames, told, now_s)
+        self._broadcast(frames, told, spared, now_s)
         for peer in newcomers:
             if peer.welcome is not None:
                 listed, position = peer.welcome
                 peer.welcome = None
-                heard = b"".join(frames[position:]) if peer.hears else b""
-                peer.write(listed + heard, now_s)
-                self._counters.sent(1 + len(frames) - position, len(listed) + len(heard))
+                heard = [listed, *(frames[position:] if peer.hears else ())]
+                data = b"".join(heard)
+                peer.write(data, now_s)
+                self._counters.sent(len(heard), len(data))
         addressees, self._addressees = self._addressees, {}
         for peer in addressees:
             self._counters.sent(peer.write_addressed(now_s), 0)
@@ -184,7 +198,9 @@ class Hub:
         self._counters.round(cost_s)
         self._quiet_from_s = now_s + cost_s + pause_after(cost_s)
 
-    def _broadcast(self, frames: list[bytes], told: dict[str, bool], now_s: float) -> None:
+    def _broadcast(
+        self, frames: list[bytes], told: dict[str, bool], spared: dict[Peer, set[int]], now_s: float
+    ) -> None:
         """Write the round's frames to everybody who is not new in it."""
         if not frames:
             return
@@ -197,6 +213,9 @@ class Hub:
                 for device_id, joined in told.items():
                     peer.missed[device_id] = joined or peer.missed.get(device_id, False)
                 self._counters.skipped += len(frames)
+            elif peer in spared:
+                own = spared[peer]
+                peer.write(b"".join([f for index, f in enumerate(frames) if index not in own]), now_s)
             else:
                 peer.write(data, now_s)
                 heard += 1

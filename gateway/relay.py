@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 RECEIPT_S = 6.0
 """after this long on a living socket, a plain client counts as having received"""
-OPT_IN = (b'{"type":"task_status"', b'{"type":"task_progress"')
-"""messages that a plain client never gets"""
+PLAIN = (b'{"type":"resource_allocation"', b'{"type":"task_result"')
+"""all that is ever addressed to a plain client"""
 
 
 class Receipt(NamedTuple):
@@ -132,7 +132,7 @@ class Relay:
             self._receive(peer, InboxItem(letter.inbox_id, letter.frame))
 
     def _deliver(self, peer: Peer, inbox_id: str, message: bytes) -> None:
-        if not peer.session.opted_in and message.startswith(OPT_IN):
+        if not peer.session.opted_in and not message.startswith(PLAIN):
             return
         self._hub.deliver(peer, message)
         if inbox_id and "acks" not in peer.session.accepts:
@@ -149,7 +149,9 @@ class Relay:
                     await asyncio.wait((reading,), timeout=1.0)
             finally:
                 reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await asyncio.wait((reading,))
+            if not reading.cancelled():
+                reading.result()
 
     async def _read(self, gateway: str) -> None:
         pause_s = 0.02

@@ -35,10 +35,12 @@ JOIN_LIMIT_S = 2.0
 class Pending:
     """What the store has still to hear of one device."""
 
-    __slots__ = ("end", "fresh", "identify", "join", "peer", "report", "until_ms")
+    __slots__ = ("before", "end", "fresh", "identify", "join", "peer", "report", "until_ms")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
+        self.before: Pending | None = None
+        """what was still to be told of the connection that a fresh join supersedes"""
         self.join = False
         self.fresh = False
         """a join that supersedes whoever is there; else one made again after a resync"""
@@ -97,7 +99,12 @@ class Uplink:
 
     def join(self, peer: Peer) -> None:
         """A new session for its device; supersedes any other."""
+        before = self._pending.get(peer.device_id)
         pending = self._pending[peer.device_id] = Pending(peer)
+        if before is not None and before.join and before.fresh:
+            before.peer.close(Superseded("a newer connection registered this device"))
+            before = before.before
+        pending.before = before
         pending.join = pending.fresh = True
         pending.until_ms = self._now_ms() + int(JOIN_LIMIT_S * 1000)
         self._stir()
@@ -136,16 +143,20 @@ class Uplink:
         if pending is not None and pending.peer is not peer:
             return  # a newer connection speaks for the device already
         if pending is not None and pending.join and pending.fresh:
-            del self._pending[peer.device_id]  # nobody has heard of it yet
+            if pending.before is None:
+                del self._pending[peer.device_id]  # nobody has heard of it yet
+            else:
+                self._pending[peer.device_id] = pending.before
             return
         self._of(peer).end = (kind, reason)
         self._stir()
 
     def _of(self, peer: Peer) -> Pending:
+        """What gathers for `peer`; nowhere, while what a newer connection said has still to go."""
         pending = self._pending.get(peer.device_id)
-        if pending is None or pending.peer is not peer:
+        if pending is None:
             pending = self._pending[peer.device_id] = Pending(peer)
-        return pending
+        return pending if pending.peer is peer else Pending(peer)
 
     def _stir(self) -> None:
         self._wake.set()

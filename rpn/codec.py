@@ -7,8 +7,9 @@ msgpack in the dialect Lua's cmsgpack reads (`pack`).
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgpack
 import msgspec
@@ -19,7 +20,7 @@ from rpn.messages import FromClient, FromServer, Message
 T = TypeVar("T")
 
 _from_client: msgspec.json.Decoder[FromClient | list[FromClient]] = msgspec.json.Decoder(
-    FromClient | list[FromClient]
+    FromClient | Annotated[list[FromClient], msgspec.Meta(min_length=1)]
 )
 _from_server: msgspec.json.Decoder[FromServer | list[FromServer]] = msgspec.json.Decoder(
     FromServer | list[FromServer]
@@ -31,6 +32,10 @@ encode = _json.encode
 """A message as the JSON bytes of one text frame."""
 
 pack_record = _record.encode
+
+
+_REQUIREMENTS = re.compile(r"at `\$(\[\d+\])?(\.task)?\.requirements")
+"""where a validation error says it is, alone or in a list of messages"""
 
 
 class _RequestId(msgspec.Struct, rename="camel"):
@@ -49,7 +54,7 @@ def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
         return _from_client.decode(data)
     except msgspec.ValidationError as error:
         text = str(error)
-        if "`$.requirements" in text or "`$.task.requirements" in text:
+        if _REQUIREMENTS.search(text):
             raise BadRequirements(text) from None
         raise BadMessage(text) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
