@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -128,6 +128,12 @@ def wait_gone(processes: list[psutil.Process], *, within_s: float) -> None:
         raise AssertionError(f"still running after {within_s} s: {left}") from None
 
 
+def tails(logs: Iterable[Path], lines: int = 20) -> str:
+    """The last lines of each of these files, for the text of a failure."""
+    ends = {log.name: log.read_text(errors="replace").splitlines()[-lines:] for log in logs}
+    return "\n".join(f"{name}: {line}" for name, end in ends.items() for line in end)
+
+
 class Cluster:
     """A pool on this machine, started by `rpn up` and ended with it."""
 
@@ -180,9 +186,7 @@ class Cluster:
 
     def log_tail(self, lines: int = 20) -> str:
         """The end of what `rpn up` printed, and of what its processes logged."""
-        logs = [self.log, *sorted(self.data_dir.glob("logs/*"))]
-        tails = {log.name: log.read_text(errors="replace").splitlines()[-lines:] for log in logs}
-        return "\n".join(f"{name}: {line}" for name, tail in tails.items() for line in tail)
+        return tails([self.log, *sorted(self.data_dir.glob("logs/*"))], lines)
 
     # --- processes ------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from tests.support.cluster import clean_environment, device_ids, free_ports, ready, wait_for
+from tests.support.cluster import clean_environment, device_ids, free_ports, ready, tails, wait_for
 
 STOP_LIMIT_S = 10.0
 
@@ -21,11 +21,12 @@ class Part:
     """One process of the pool, which a test may end and start again."""
 
     def __init__(self, name: str, command: list[str], log: Path, **settings: object) -> None:
-        self.name, self._command, self._log, self._settings = name, command, log, settings
+        self.name, self.log = name, log
+        self._command, self._settings = command, settings
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 env=clean_environment(self._settings),
@@ -101,8 +102,13 @@ class Parts:
     def start(self) -> None:
         for part in self.all:
             part.start()
-        wait_for(lambda: all(map(ready, self.urls)), within_s=30, what="every gateway ready")
-        wait_for(lambda: device_ids(self.urls[0]), within_s=30, what="the agent in the pool")
+        try:
+            wait_for(lambda: all(map(ready, self.urls)), within_s=30, what="every gateway ready")
+            wait_for(lambda: device_ids(self.urls[0]), within_s=30, what="the agent in the pool")
+        except AssertionError as error:
+            raise AssertionError(
+                f"{error}; their logs end:\n{tails(part.log for part in self.all)}"
+            ) from None
 
     def stop(self) -> None:
         """End everything in order, the store last; fails unless each exits with 0."""
