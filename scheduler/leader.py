@@ -56,7 +56,11 @@ class Leader:
             self._term.heard(changes)
 
     async def run(self) -> None:
-        """Lead or stand by, for ever; the mirror must have been loaded."""
+        """Lead or stand by until told to step down; the mirror must have been loaded.
+
+        It ends by itself then: a task group that fails while it is cancelled (a commit refused
+        after the lease was given back) tells only of the failure.
+        """
         pause_s = 0.0
         while not self._retired.is_set():
             try:
@@ -71,7 +75,6 @@ class Leader:
                 self._missed(error)
                 pause_s = min(pause_s * 2 or 0.05, RETRY_LIMIT_S)
             await asyncio.sleep(pause_s * random.uniform(0.7, 1))
-        await asyncio.Event().wait()
 
     async def step_down(self) -> None:
         """Let another lead at once, and do not lead again."""
