@@ -1,0 +1,58 @@
+"""A real Valkey, and pools on it that have been up for a while."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from rpn.store.embedded import EmbeddedServer
+from rpn.store.keys import Keys
+from tests.support.gateways import Pool, gateways
+
+Opened = Callable[..., AbstractAsyncContextManager[Pool]]
+"""Opens a pool: `async with pool_of(count, **settings) as pool`."""
+
+_names = (f"e2e-{number}" for number in itertools.count(1))
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One server for all tests that do not stop it."""
+    with EmbeddedServer(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    """A server that the test may stop and start again."""
+    server = EmbeddedServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def pool_of(valkey: EmbeddedServer) -> Opened:
+    @asynccontextmanager
+    async def opened(count: int = 2, **settings: Any) -> AsyncIterator[Pool]:
+        name = next(_names)
+        end_amnesty(valkey.url, name)
+        async with gateways(valkey.url, name, count=count, **settings) as pool:
+            yield pool
+
+    return opened
+
+
+def end_amnesty(url: str, pool: str) -> None:
+    """Have the pool look as if it had been swept all the time: a new one spares everybody for 10 s."""
+    with redis.Redis.from_url(url) as connection:
+        run_id = connection.info("server")["run_id"]
+        swept = {"swept": int(time.time() * 1000), "run_id": run_id, "amnesty": 0}
+        connection.hset(Keys(pool).meta, mapping=swept)
