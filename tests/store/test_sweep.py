@@ -159,6 +159,19 @@ async def test_a_sign_of_life_between_looking_and_removing_counts(
     await gateway.send(heard("orphan"))
 
 
+@pytest.mark.usefixtures("sweeper")
+async def test_who_moves_to_a_living_gateway_between_looking_and_removing_is_not_lost(
+    shared_server: EmbeddedServer, keys: Keys, pool: PoolStore, gateway: Gateway, clock: Clock
+) -> None:
+    await gateway.join("moved", "orphan")
+    await clock.end_lease("g1")
+    other = Gateway(pool, "g2")
+    paused = Paused(shared_server.url, lambda: other.join("moved", session="s2"))
+    assert await Sweeper(paused, keys, SETTINGS).sweep() == 1
+    await paused.close()
+    assert (await pool.snapshot()).lost_ms.keys() == {"orphan"}
+
+
 async def test_who_comes_back_within_the_grace_never_left(
     pool: PoolStore, gateway: Gateway, sweeper: Sweeper, clock: Clock, listener: Listener
 ) -> None:
