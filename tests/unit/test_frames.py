@@ -35,7 +35,7 @@ def test_a_message_alone_is_no_list() -> None:
 sizes = st.integers(2, 1000) | st.integers(2, FRAME_LIMIT) | st.sampled_from([FRAME_LIMIT, FRAME_LIMIT - 5])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(sizes, min_size=1, max_size=12))
 def test_lists_stay_under_the_limit_and_keep_every_message_in_order(lengths: list[int]) -> None:
     payloads = [b'"' + bytes([97 + index]) * (size - 2) + b'"' for index, size in enumerate(lengths)]
