@@ -16,10 +16,14 @@ from gateway.session import State
 from gateway.uplink import Uplink
 from gateway.wire import EXTENSION, Wire
 from rpn.codec import decode_from_client, request_id_of
-from rpn.errors import RPNError, TextOnly, TooManyErrors, Unregistered
+from rpn.errors import RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
 from rpn.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
+
+
+FOR_GOOD = frozenset({1002, 1003, 1007, 1008, 1009})
+"""close codes of ours after which a device is not expected back: it broke the rules"""
 
 
 class Reception:
@@ -65,7 +69,7 @@ class Reception:
 
     def _refuse(self, error: RPNError, request_id: str | None) -> None:
         self._counters.refused[error.code] += 1
-        if self._peer.errors.admits(self._loop.time()):
+        if isinstance(error, Unavailable) or self._peer.errors.admits(self._loop.time()):
             self._peer.refuse(error, request_id)
         else:
             self._counters.closed[1008] += 1
@@ -98,24 +102,26 @@ class Endpoint:
         wire.receiver = Reception(peer, self._desk, self._hub, self._counters)
         await receive()  # websocket.connect
         self._hub.connect(peer)
+        code = 1006
         timer = loop.call_later(self._settings.register_limit_s, self._expect_registered, peer)
         try:
             await send({"type": "websocket.accept"})
-            await receive()  # websocket.disconnect: messages go straight to the receiver
+            ended = await receive()  # websocket.disconnect: messages go straight to the receiver
+            code = ended.get("code", 1005)
         finally:
             timer.cancel()
             self._hub.disconnect(peer)
-            self._gone(peer, clean=wire.closed_by_peer)
+            self._gone(peer, for_good=wire.closed_by_peer or code in FOR_GOOD)
 
     def _expect_registered(self, peer: Peer) -> None:
         if peer.session.state is State.NEW:
             self._counters.closed[1008] += 1
             peer.close(Unregistered("neither registered nor observed in time"))
 
-    def _gone(self, peer: Peer, *, clean: bool) -> None:
+    def _gone(self, peer: Peer, *, for_good: bool) -> None:
         """The connection is over; what that means for its device depends on how it ended."""
         if peer.session_id and self._hub.speaks(peer):
-            if clean:
+            if for_good:
                 self._uplink.leave(peer, "closed")
             else:
                 self._uplink.lose(peer)

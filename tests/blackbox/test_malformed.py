@@ -146,12 +146,10 @@ def test_nobody_speaks_in_another_name(pool: Pool, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        said("resource_release", allocationId="a"),
-        said("task_cancel", taskId="t"),
         said("task_started", taskId="t", attempt="1"),
         said("task_done", taskId="t", attempt="1", result={"success": True}),
     ],
-    ids=["resource_release", "task_cancel", "task_started", "task_done"],
+    ids=["task_started", "task_done"],
 )
 def test_an_extension_needs_an_opt_in(pool: Pool, text: str) -> None:
     refused(pool, text, "NOT_ACCEPTED")

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Name the dead: gateways whose lease ended with their devices, devices lost or silent too long.
--- Nobody is named within the amnesty that follows an outage of this server.
+-- Nobody is named within the amnesty that follows an outage of this server; a new pool had none.
 --
 -- KEYS[1..5]  meta, sessions, seen, lost, gateways
 -- ARGV[1]     longest time between two sweeps before we count as having been away (ms)
@@ -15,7 +15,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local run_id = redis.call("INFO", "server"):match("run_id:(%x+)")
 local meta = redis.call("HMGET", KEYS[1], "swept", "run_id", "amnesty")
 local amnesty = tonumber(meta[3] or 0)
-if meta[2] ~= run_id or now - tonumber(meta[1] or 0) > tonumber(ARGV[1]) then
+if meta[2] and (meta[2] ~= run_id or now - tonumber(meta[1]) > tonumber(ARGV[1])) then
   amnesty = now + ARGV[2]
 end
 redis.call("HSET", KEYS[1], "swept", string.format("%.0f", now), "run_id", run_id,
