@@ -56,6 +56,11 @@ class Pool:
     def url(self) -> str:
         return self.urls[0]
 
+    @property
+    def shows_operators(self) -> bool:
+        """Whether health and metrics are open here: a load balancer keeps them from the public."""
+        return call(f"{self.url}/livez").status != 404
+
     def connect(self, device_id: str = "", **more: Any) -> Client:
         client = Client(next(self._next), device_id=device_id, **more)
         self.clients.append(client)

@@ -206,7 +206,7 @@ def test_a_huge_message_closes_with_1009_and_nobody_else_notices(pool: Pool, siz
     assert _close_code_after(said("heartbeat", deviceId="x" * (size_mib << 20)), pool.url) == 1009
     witness.update(resources(cpuUsage=3))
     witness.expect("resource_update", about(witness.device_id), within_s=1)
-    assert call(f"{witness.base_url}/readyz").status == 200
+    assert call(f"{witness.base_url}/api/stats").status == 200
 
 
 def _close_code_after(text: str, base_url: str) -> int:

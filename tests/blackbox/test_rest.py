@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_devices_are_listed_at_every_gateway_as_they_reported(pool: Pool) -> Non
         check_device(device)
         assert device["resources"] == reported
         assert (device["name"], device["platform"]) == ("Desktop PC", "windows")
-        assert (device["ipAddress"], device["isOnline"]) == ("127.0.0.1", True)
+        assert (ip_address(device["ipAddress"]).is_private, device["isOnline"]) == (True, True)
         check_moment(device["lastSeen"], within_s=5)
 
 
@@ -137,6 +138,8 @@ def test_a_wrong_method_is_405(pool: Pool, method: str) -> None:
 
 
 def test_the_health_routes_and_the_metrics_answer(pool: Pool) -> None:
+    if not pool.shows_operators:
+        pytest.skip("a load balancer keeps them from the public")
     for url in pool.urls:
         assert call(f"{url}/livez").status == 200
         assert call(f"{url}/readyz").status == 200
@@ -147,6 +150,8 @@ def test_the_health_routes_and_the_metrics_answer(pool: Pool) -> None:
 
 
 def test_metrics_name_no_device(pool: Pool) -> None:
+    if not pool.shows_operators:
+        pytest.skip("a load balancer keeps them from the public")
     client = pool.join(fresh_id("secret"))
     assert client.device_id.encode() not in call(f"{client.base_url}/metrics").body
 
