@@ -31,12 +31,18 @@ async def run(settings: GatewaySettings) -> None:
     if not _loopback(settings.host):
         log.warning("listening on %s without authentication: anyone who reaches it may use it", settings.host)
 
+    served = asyncio.Event()
+
     async def serve_http() -> None:
-        await server.serve(sockets=[listener])
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            served.set()
 
     async def drain() -> None:
         await gateway.drain()
         server.should_exit = True
+        await served.wait()  # what is being answered is answered
 
     try:
         await serve(*gateway.jobs(), serve_http, stop=stop, drain=drain)

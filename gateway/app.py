@@ -68,7 +68,7 @@ class Gateway:
         )
         self._uplink.on_joined = self._on_joined
         self._uplink.on_resync = self._on_resync
-        self._watch = Watch(settings, self._hub, self._uplink, counters)
+        self._watch = Watch(settings, self._hub, self._uplink)
         self._sweeper = Sweeper(connection, keys, settings)
         self._rest = Rest(
             settings,
@@ -99,7 +99,7 @@ class Gateway:
 
     def _routes(self) -> ASGIApp:
         endpoint = Endpoint(self._settings, self._desk, self._hub, self._uplink, self._counters)
-        return Starlette(
+        app = Starlette(
             routes=[
                 WebSocketRoute("/ws", endpoint),
                 Route("/readyz", self._readyz, methods=["GET"]),
@@ -107,6 +107,8 @@ class Gateway:
             ],
             exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},
         )
+        app.router.redirect_slashes = False  # what is not there is not there
+        return app
 
     async def _readyz(self, request: Request) -> Response:
         """200 once the pool is known; 404 while we go away, so that balancers let us drain."""

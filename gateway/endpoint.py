@@ -22,6 +22,8 @@ from rpn.settings import GatewaySettings
 log = logging.getLogger(__name__)
 
 
+CUT = frozenset({1005, 1006})
+"""what uvicorn says of a connection that nobody closed"""
 FOR_GOOD = frozenset({1002, 1003, 1007, 1008, 1009})
 """close codes of ours after which a device is not expected back: it broke the rules"""
 
@@ -61,7 +63,6 @@ class Reception:
 
     def on_binary(self) -> None:
         self._counters.refused[TextOnly.code] += 1
-        self._counters.closed[1003] += 1
         self._peer.close(TextOnly("text frames only"))
 
     def on_writable(self) -> None:
@@ -72,13 +73,11 @@ class Reception:
         if isinstance(error, Unavailable) or self._peer.errors.admits(self._loop.time()):
             self._peer.refuse(error, request_id)
         else:
-            self._counters.closed[1008] += 1
             self._peer.close(TooManyErrors("too many errors"))
 
     def _fail(self, error: Exception) -> None:
         """A bug of ours: this client is told that there is one, nobody else notices."""
         log.error("while handling a message", exc_info=error)
-        self._counters.closed[1011] += 1
         self._peer.close(error)
 
 
@@ -108,6 +107,8 @@ class Endpoint:
             await send({"type": "websocket.accept"})
             ended = await receive()  # websocket.disconnect: messages go straight to the receiver
             code = ended.get("code", 1005)
+            if not wire.closed_by_peer and code not in CUT:
+                self._counters.closed[code] += 1
         finally:
             timer.cancel()
             self._hub.disconnect(peer)
@@ -115,7 +116,6 @@ class Endpoint:
 
     def _expect_registered(self, peer: Peer) -> None:
         if peer.session.state is State.NEW:
-            self._counters.closed[1008] += 1
             peer.close(Unregistered("neither registered nor observed in time"))
 
     def _gone(self, peer: Peer, *, for_good: bool) -> None:

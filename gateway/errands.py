@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.metrics import Counters
 from gateway.peer import Peer
-from rpn.errors import RPNError, StoreUnavailable
+from rpn.errors import QueueFull, RPNError, StoreUnavailable
 from rpn.store.connection import Connection
 from rpn.store.steps import Step, run_steps
 
@@ -22,6 +22,10 @@ Answered = Callable[[Any], None]
 
 TRIP_COUNT = 256
 """steps in one round trip"""
+WAITING_LIMIT = 20_000
+"""steps of all clients that may wait for their round trip"""
+HELD_LIMIT = 256
+"""steps of one client that may wait for its join"""
 
 
 class Errands:
@@ -35,9 +39,14 @@ class Errands:
         self._available = True
 
     def add(self, peer: Peer, step: Step[Any], answered: Answered) -> None:
-        """Run `step` for `peer`, once it has joined. Raises StoreUnavailable: certainly not done."""
+        """Run `step` for `peer`, once it has joined.
+
+        Raises StoreUnavailable or QueueFull: then it is certainly not done.
+        """
         if not self._available:
             raise StoreUnavailable("the pool's server cannot be reached: try again")
+        if len(self._waiting) >= WAITING_LIMIT or len(peer.held) >= HELD_LIMIT:
+            raise QueueFull("more is asked than can be written: slow down")
         if not peer.joined:
             peer.held.append((step, answered))
             return

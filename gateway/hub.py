@@ -79,9 +79,14 @@ class Hub:
     def list_changed(self) -> None:
         """Give everybody a fresh list soon, but not too often."""
         self._list_version += 1
-        if self._list_timer is None and len(self._replica.devices) <= LIST_LIMIT:
+        if self._list_timer is None and self._lists:
             wait_s = max(0.0, self._list_from_s - self._loop.time())
             self._list_timer = self._loop.call_later(wait_s, self._refresh_lists)
+
+    @property
+    def _lists(self) -> bool:
+        """The pool is small enough for fresh lists to everybody."""
+        return len(self._replica.devices) <= LIST_LIMIT
 
     # --- who hears it -------------------------------------------------------------------------
 
@@ -150,6 +155,9 @@ class Hub:
                 frames.append(text_frame(encode(DeviceJoined(device=device.device))))
             elif device.frame:
                 frames.append(text_frame(device.frame))
+        if peer.hears and peer.list_version != self._list_version and self._lists:
+            peer.list_version = self._list_version
+            frames.append(self._list())
         peer.write(b"".join(frames), self._loop.time())
 
     # --- rounds -------------------------------------------------------------------------------

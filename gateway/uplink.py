@@ -194,7 +194,7 @@ class Uplink:
                 del self._pending[device_id]
             peers.append(pending.peer)
             batch.append(guarded)
-            size += len(guarded.operation.report) + len(guarded.operation.identity) + 64
+            size += guarded.size
         return peers, batch
 
     async def _apply(self, peers: list[Peer], batch: list[Guarded]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 
 from gateway.frames import text_frame
 from gateway.hub import Hub
-from gateway.metrics import Counters
 from gateway.peer import Peer
 from gateway.uplink import Uplink
 from rpn.codec import encode
@@ -22,11 +21,10 @@ FROZEN_S = 3.0
 class Watch:
     """Looks after the connections of this gateway."""
 
-    def __init__(self, settings: GatewaySettings, hub: Hub, uplink: Uplink, counters: Counters) -> None:
+    def __init__(self, settings: GatewaySettings, hub: Hub, uplink: Uplink) -> None:
         self._settings = settings
         self._hub = hub
         self._uplink = uplink
-        self._counters = counters
         self._not_before_s = 0.0
 
     async def run(self) -> None:
@@ -49,10 +47,10 @@ class Watch:
             elif now_s - peer.heard_s > self._settings.silence_limit_s and now_s > self._not_before_s:
                 limit_s = self._settings.silence_limit_s
                 self._uplink.leave(peer, "silent")
-                self._close(peer, Silent(f"nothing heard for {limit_s:g} s"), 1008)
+                self._close(peer, Silent(f"nothing heard for {limit_s:g} s"))
         for peer in self._hub.stuck(self._settings.slow_limit_s):
             self._uplink_lose(peer)
-            self._close(peer, Slow("took nothing of what was sent"), 1008)
+            self._close(peer, Slow("took nothing of what was sent"))
 
     def _give_up(self, peer: Peer) -> None:
         """The store did not answer: the device is not in the pool, and the client must know."""
@@ -60,13 +58,12 @@ class Watch:
         error = Error(error=str(unavailable), code=unavailable.code)
         peer.wire.write(text_frame(encode(error)))
         self._uplink_lose(peer)
-        self._close(peer, NotJoined("the pool's server did not answer in time"), 1011)
+        self._close(peer, NotJoined("the pool's server did not answer in time"))
 
     def _uplink_lose(self, peer: Peer) -> None:
         if peer.session_id:
             self._uplink.lose(peer)
 
-    def _close(self, peer: Peer, error: RPNError, code: int) -> None:
-        self._counters.closed[code] += 1
+    def _close(self, peer: Peer, error: RPNError) -> None:
         self._hub.drop(peer)
         peer.close(error)

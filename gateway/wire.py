@@ -64,6 +64,20 @@ class Wire(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True  # refused in full: there is nothing left to answer
 
+    def handle_parser_exception(self) -> None:
+        """Close for broken framing or too big a message, and read on without looking.
+
+        Closing with bytes unread would reset the connection, and the reset overtake our close frame.
+        """
+        if self.close_sent or self.conn.close_sent is None:
+            return
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.stop_keepalive()
+        self.close_timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+
     def handle_close(self, event: Frame) -> None:
         self.closed_by_peer = self.closed_by_peer or not self.close_sent
         super().handle_close(event)

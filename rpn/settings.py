@@ -141,7 +141,7 @@ def _from_environ(name: str, environ: Mapping[str, str]) -> str | None:
     if path:
         try:
             return Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise BadSettings(f"{variable(name)}_FILE: {error}") from None
     return environ.get(variable(name))
 

@@ -10,7 +10,7 @@ from rpn.events import Kind, Operation, pack_operations
 from rpn.replica import Snapshot
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
-from rpn.store.records import TaskStreamEntry
+from rpn.store.records import DoneEntry, TaskStreamEntry
 from rpn.store.scripts import Script
 
 WHOEVER = "*"
@@ -33,6 +33,12 @@ class Guarded(NamedTuple):
     """JOIN: what the scheduler must reconcile"""
     until_ms: int = 0
     """JOIN: not to be applied later than this (the store's clock); 0: whenever"""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch."""
+        brought = sum(len(entry.outcome) for entry in self.entries if isinstance(entry, DoneEntry))
+        return len(self.operation.report) + len(self.operation.identity) + brought + 64
 
 
 class InboxItem(NamedTuple):

@@ -134,7 +134,7 @@ class House:
         self.relay = Relay(connection, KEYS, self.hub, self.uplink, self.errands)
         streets = (self.hub, self.uplink, self.errands, self.relay)
         self.desk = Desk(settings, *streets, Requests(connection, KEYS), Tasks(connection, KEYS))
-        self.watch = Watch(settings, self.hub, self.uplink, self.counters)
+        self.watch = Watch(settings, self.hub, self.uplink)
         self.endpoint = Endpoint(settings, self.desk, self.hub, self.uplink, self.counters)
         self.uplink.on_joined = self._on_joined
         self.uplink.on_resync = self._on_resync

@@ -188,6 +188,7 @@ async def test_a_client_that_takes_nothing_misses_updates_and_learns_the_latest(
             "device_joined new3",
             "device_left d",
             "device_left new2",
+            "devices b c a new3",
             "resource_update b",
             "resource_update c",
         ]
