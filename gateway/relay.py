@@ -155,9 +155,10 @@ class Relay:
 
     async def _read(self, gateway: str) -> None:
         pause_s = 0.02
+        mailbox = Mailbox(self._connection, self._keys, gateway)
         while True:
             try:
-                async for letters in Mailbox(self._connection, self._keys, gateway).letters():
+                async for letters in mailbox.letters():
                     pause_s = 0.02
                     for letter in letters:
                         self.on_letter(letter)

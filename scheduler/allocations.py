@@ -235,7 +235,7 @@ class Allocations:
 
     def _free(self, decision: Decision, record: AllocationRecord) -> None:
         self._forget(record)
-        decision.free(record.id)
+        decision.free(record.id, record.requester_id)
         self._counts.allocations_freed += 1
 
     def _remember(self, record: AllocationRecord) -> None:

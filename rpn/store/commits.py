@@ -40,7 +40,7 @@ class Decision:
     def __init__(self) -> None:
         self.rests: dict[str, str] = {}
         self.commands: list[tuple[Any, ...]] = []
-        """(command, key, arguments...); the key by its attribute of Keys, or (submitter, task id)"""
+        """(command, key, arguments...); the key by its name in Keys, or as (name, its arguments...)"""
         self.deliveries: list[Delivery] = []
 
     def rest_on(self, device_id: str, presence: str) -> None:
@@ -50,18 +50,20 @@ class Decision:
     def hold(self, allocation: AllocationRecord) -> None:
         self.commands.append(("HSET", "allocations", allocation.id, pack_record(allocation)))
 
-    def free(self, allocation_id: str) -> None:
+    def free(self, allocation_id: str, requester_id: str) -> None:
+        """It is held no longer, and its requester is not told any more that it is."""
         self.commands.append(("HDEL", "allocations", allocation_id))
+        self.commands.append(("HDEL", ("inbox", requester_id), f"allocation:{allocation_id}"))
 
     def keep_life(self, submitter_id: str, task_id: str, life: TaskLife) -> None:
         """The task is open and in this state."""
-        self.commands.append(("HSET", (submitter_id, task_id), "life", pack_record(life)))
+        self.commands.append(("HSET", ("task", submitter_id, task_id), "life", pack_record(life)))
 
     def end_life(
         self, submitter_id: str, task_id: str, life: TaskLife, outcome: bytes, *, retention_s: float
     ) -> None:
         """The task is over; its result is kept for `retention_s`."""
-        task = (submitter_id, task_id)
+        task = ("task", submitter_id, task_id)
         self.commands.append(("HSET", task, "life", pack_record(life), "result", outcome))
         self.commands.append(("PEXPIRE", task, int(retention_s * 1000)))
         self.commands.append(("ZREM", "open", task_member(submitter_id, task_id)))
@@ -129,9 +131,9 @@ class Commits:
             return numbers.setdefault(key, len(numbers) + 1)
 
         def command(words: tuple[Any, ...]) -> tuple[Any, ...]:
-            key = words[1]
-            name = k.task(*key) if isinstance(key, tuple) else getattr(k, key)
-            return (words[0], number(name), *map(_text, words[2:]))
+            name, *rest = (words[1],) if isinstance(words[1], str) else words[1]
+            key = getattr(k, name)(*rest) if rest else getattr(k, name)
+            return (words[0], number(key), *map(_text, words[2:]))
 
         def delivery(each: Delivery) -> tuple[Any, ...]:
             device_id, presence, frame, inbox_id = each

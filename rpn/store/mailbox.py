@@ -9,9 +9,11 @@ from rpn.codec import unpack
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
 
-WAIT_MS = 5000
+WAIT_MS = 1000
 ANSWER_LIMIT_S = 2.0
 READ_COUNT = 100
+REMOVE_COUNT = 200
+"""entries that are read before they are removed together: each removal costs the server a write to disk"""
 
 
 class Letter(NamedTuple):
@@ -25,27 +27,32 @@ class Letter(NamedTuple):
 
 
 class Mailbox:
-    """The mailbox of one gateway; what was read is removed."""
+    """The mailbox of one gateway; what was read is removed, soon."""
 
     def __init__(self, connection: Connection, keys: Keys, gateway: str) -> None:
         self._connection = connection
         self._key = keys.mailbox(gateway)
+        self._read = b"0"
+        """up to where we have read; a connection that breaks takes nothing of it away"""
 
     async def letters(self) -> AsyncIterator[list[Letter]]:
         """What comes in, in order, for ever. Raises StoreUnavailable."""
         async with self._connection.dedicated() as link:
-            read: list[bytes] = []
+            unremoved = 0
             while True:
-                if read:
-                    await link.command("XDEL", self._key, *read, limit_s=ANSWER_LIMIT_S)
                 reply = await link.command(
-                    *("XREAD", "COUNT", READ_COUNT, "BLOCK", WAIT_MS, "STREAMS", self._key, "0"),
+                    *("XREAD", "COUNT", READ_COUNT, "BLOCK", WAIT_MS, "STREAMS", self._key, self._read),
                     limit_s=WAIT_MS / 1000 + ANSWER_LIMIT_S,
                 )
                 entries = reply[0][1] if reply else []
-                read = [entry_id for entry_id, _ in entries]
                 if entries:
+                    self._read, unremoved = entries[-1][0], unremoved + len(entries)
                     yield [_letter(packed) for _, fields in entries for packed in fields[1::2]]
+                if unremoved and (not entries or unremoved >= REMOVE_COUNT):
+                    await link.command(
+                        "XTRIM", self._key, "MINID", _after(self._read), limit_s=ANSWER_LIMIT_S
+                    )
+                    unremoved = 0
 
 
 class Inboxes:
@@ -63,6 +70,12 @@ class Inboxes:
         await self._connection.commands(
             [("HDEL", self._keys.inbox(device_id), *ids) for device_id, ids in by_device.items()]
         )
+
+
+def _after(entry_id: bytes) -> bytes:
+    """The smallest id that follows."""
+    time_ms, _, number = entry_id.partition(b"-")
+    return b"%b-%d" % (time_ms, int(number) + 1)
 
 
 def _letter(packed: bytes) -> Letter:

@@ -53,7 +53,7 @@ async def test_what_was_decided_is_what_a_new_leader_finds(
     decision.due("nothing", 5)
     await commits.send([decision])
     later = Decision()
-    later.free("y")
+    later.free("y", "a")
     later.undue("nothing")
     await commits.send([later])
     found = await backlog.load(connection, keys)

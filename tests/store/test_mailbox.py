@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from rpn.errors import StoreUnavailable
+from rpn.store import mailbox
 from rpn.store.commits import Commits, Delivery
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
@@ -42,9 +43,14 @@ async def test_letters_come_in_order(commits: Commits, letters: AsyncIterator[li
     ]
 
 
-async def test_a_letter_that_was_read_is_removed(
-    connection: Connection, keys: Keys, commits: Commits, letters: AsyncIterator[list[Letter]]
+async def test_letters_that_were_read_are_removed(
+    connection: Connection,
+    keys: Keys,
+    commits: Commits,
+    letters: AsyncIterator[list[Letter]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(mailbox, "REMOVE_COUNT", 1)
     await commits.send([delivering(Delivery("a", "s1 g1", b"1"))])
     await anext(letters)
     await commits.send([delivering(Delivery("a", "s1 g1", b"2"))])

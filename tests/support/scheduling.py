@@ -205,11 +205,13 @@ class FakeStore:
                 self.allocations[args[0]] = unpack_record(AllocationRecord, args[1])
             case "HDEL", "allocations":
                 self.allocations.pop(args[0], None)
-            case "HSET", _:
+            case "HDEL", ("inbox", device_id):
+                self.inbox.pop((device_id, args[0]), None)
+            case "HSET", ("task", *name):
                 fields = dict(zip(args[::2], args[1::2], strict=True))
-                self.lives[key] = unpack_record(TaskLife, fields["life"])
+                self.lives[*name] = unpack_record(TaskLife, fields["life"])
                 if "result" in fields:
-                    self.outcomes.setdefault(key, []).append(fields["result"])
+                    self.outcomes.setdefault((*name,), []).append(fields["result"])
             case "ZREM", "open":
                 self.open.remove(args[0])
             case "ZADD", "due":
