@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all check format bench clean
+.PHONY: help run test test-slow test-all check format bench bench-fanout clean
 
 help: ## list what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -32,9 +32,19 @@ format: .venv/.dev ## let ruff write it the way `check` wants it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle
+bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, how fast it fans out
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.idle
+	@$(MAKE) --no-print-directory bench-fanout
+
+# FANOUT=--quick, or whatever else `python -m bench.fanout --help` lists.
+bench-fanout: .venv/.dev build/load ## measure: how fast everybody sees everything, beside other servers
+	$(BIN)/python -m bench.fanout $(FANOUT)
+
+build/load: bench/fanout/load.c bench/fanout/meter.h
+	@command -v $(CC) >/dev/null || { echo "no C compiler ($(CC)): the load generator of bench-fanout needs one; name another with CC=..." >&2; exit 1; }
+	@mkdir -p build
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -o $@ $<
 
 clean: ## remove the environment and everything that tools left
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -24,7 +24,7 @@ async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     stop = stop_on_signals()
     listener = listen(settings)
-    connection = Connection(settings.redis_url)
+    connection = Connection(settings.redis_url, pool=settings.pool, durability=settings.durability)
     gateway = Gateway(settings, connection)
     server = server_for(gateway.asgi)
     log.info("listening on %s:%d", *listener.getsockname()[:2])

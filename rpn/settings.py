@@ -40,6 +40,8 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
     """What every process has that talks to the pool's server."""
 
     redis_url: str = "redis://127.0.0.1:6379/0"
+    durability: Literal["local", "replica"] = "local"
+    """who must have what is accepted: the pool's server alone, or a replica of it too"""
     pool: PoolName = "default"
     gateway_lease_s: Duration = 4
     """a gateway that has not renewed for this long is dead"""

@@ -40,7 +40,7 @@ class Scheduler:
 
 async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
     """One process, from its connection to its end."""
-    connection = Connection(settings.redis_url)
+    connection = Connection(settings.redis_url, pool=settings.pool, durability=settings.durability)
     try:
         log.info("scheduling pool %s", settings.pool)
         await Scheduler(connection, settings).run(stop)

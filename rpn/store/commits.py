@@ -116,7 +116,9 @@ class Commits:
         self._number += 1
         keys, payload = self._packed(decisions)
         reply = await self._script.run_until_known(
-            keys, [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload]
+            keys,
+            [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload],
+            lasting=bool(decisions),
         )
         if reply[0] != b"OK":
             raise Deposed(reply[0].decode())

@@ -29,6 +29,8 @@ BEHIND_LIMIT_S = 1.0
 """how long the mirror may be behind a revision that the store had"""
 SUBSCRIBE_LIMIT_S = 2.0
 RETRY_LIMIT_S = 1.0
+MESSAGES = (b"message", b"smessage")
+"""a Cluster that gives the pool's slot away sends something else"""
 
 
 class Follower:
@@ -85,7 +87,7 @@ class Follower:
     async def _follow(self) -> None:
         """One subscription, until it breaks."""
         async with self._connection.dedicated() as link:
-            await link.command("SUBSCRIBE", self._keys.events, limit_s=SUBSCRIBE_LIMIT_S)
+            await link.command(self._connection.subscribe, self._keys.events, limit_s=SUBSCRIBE_LIMIT_S)
             snapshot = await self._pool.snapshot()
             self._skew_ms = snapshot.now_ms - time.time() * 1000
             self.resyncs += self._loaded.is_set()
@@ -97,6 +99,8 @@ class Follower:
     async def _apply_events(self, link: Dedicated) -> None:
         while True:
             message = await link.receive(limit_s=None)
+            if message[0] not in MESSAGES:
+                raise Gap("the server ended the subscription")
             self._take(message[2])
 
     def _take(self, data: bytes) -> None:

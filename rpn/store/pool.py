@@ -84,8 +84,10 @@ class PoolStore:
                 keys.append(k.inbox(operation.device_id))
             guards.append((expected, len(keys), [pack_record(entry) for entry in entries], until_ms))
         operations = pack_operations([each.operation for each in batch])
-        args = [gateway, number, lease_ms, k.events, tip, operations, pack(guards)]
-        return _applied(await self._apply.run(keys, args))
+        publish = self._connection.publish
+        args = [gateway, number, lease_ms, k.events, tip, operations, pack(guards), publish]
+        joins = any(operation.kind is Kind.JOIN for operation, *_ in batch)
+        return _applied(await self._apply.run(keys, args, lasting=joins))
 
     async def snapshot(self) -> Snapshot:
         """All devices, at one moment."""

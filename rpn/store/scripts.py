@@ -34,15 +34,18 @@ class Script:
         """The command that runs it, if the server has it already."""
         return ("EVALSHA", self._digest, len(keys), *keys, *args)
 
-    async def run(self, keys: list[str], args: list[Any]) -> Any:
-        """Run it once. Raises StoreUnavailable, after which it may or may not have been done."""
+    async def run(self, keys: list[str], args: list[Any], *, lasting: bool = False) -> Any:
+        """Run it once. Raises StoreUnavailable, after which it may or may not have been done.
+
+        What is `lasting` counts as unknown, too, while a replica that should have it has not.
+        """
         try:
-            return await self._connection.command(*self.words(keys, args))
+            return await self._send(self.words(keys, args), lasting=lasting)
         except NoScriptError:
-            return await self._connection.command("EVAL", self._source, len(keys), *keys, *args)
+            return await self._send(("EVAL", self._source, len(keys), *keys, *args), lasting=lasting)
 
     async def run_until_known(
-        self, keys: list[str], args: list[Any], *, limit_s: float = UNKNOWN_LIMIT_S
+        self, keys: list[str], args: list[Any], *, lasting: bool = False, limit_s: float = UNKNOWN_LIMIT_S
     ) -> Any:
         """Run it, again and again while the reply is lost; only for steps that are safe to repeat.
 
@@ -52,9 +55,17 @@ class Script:
         end, pause_s = loop.time() + limit_s, 0.02
         while True:
             try:
-                return await self.run(keys, args)
+                return await self.run(keys, args, lasting=lasting)
             except StoreUnavailable:
                 if loop.time() + pause_s > end:
                     raise
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1))
                 pause_s = min(pause_s * 2, 1.0)
+
+    async def _send(self, words: tuple[Any, ...], *, lasting: bool) -> Any:
+        if not lasting:
+            return await self._connection.command(*words)
+        [reply] = await self._connection.commands([words], lasting=True)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply

@@ -25,15 +25,17 @@ class Step(NamedTuple, Generic[T]):
 async def run_steps(connection: Connection, steps: list[Step[Any]]) -> list[Any]:
     """The answers of all steps, in order; an answer may be an RPNError.
 
-    Raises StoreUnavailable when it is unknown which were done: then run the same steps again.
+    Raises StoreUnavailable when it is unknown which were done, or whether they last: then run the
+    same steps again.
     """
-    replies = await connection.commands([step.script.words(step.keys, step.args) for step in steps])
+    commands = [step.script.words(step.keys, step.args) for step in steps]
+    replies = await connection.commands(commands, lasting=True)
     return [await _answer(step, reply) for step, reply in zip(steps, replies, strict=True)]
 
 
 async def _answer(step: Step[Any], reply: Any) -> Any:
     if isinstance(reply, NoScriptError):
-        reply = await step.script.run(step.keys, step.args)
+        reply = await step.script.run(step.keys, step.args, lasting=True)
     if isinstance(reply, RPNError):
         return reply
     if isinstance(reply, Exception):

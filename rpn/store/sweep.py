@@ -33,6 +33,7 @@ class Sweeper:
 
     def __init__(self, connection: Connection, keys: Keys, settings: StoreSettings) -> None:
         self._keys = keys
+        self._publish = connection.publish
         self._find = Script(connection, "sweep_find")
         self._remove = Script(connection, "sweep_remove")
         self._grace_ms = int(settings.reconnect_grace_s * 1000)
@@ -67,6 +68,7 @@ class Sweeper:
         keys = [k.meta, k.sessions, k.devices, k.resources, k.seen, k.lost, k.gateways, k.batches]
         keys += [k.mailbox(gateway) for gateway in dead]
         args = [k.events, new_tip(), pack_operations(operations), pack(guards), pack(list(dead.items()))]
+        args.append(self._publish)
         return int(await self._remove.run(keys, args))
 
     def _condemned(

@@ -18,9 +18,13 @@ from rpn.store.keys import Keys, task_of
 from rpn.store.pool import PoolStore
 from tests.store.batches import Gateway
 from tests.store.listening import Following, Listener, following, listening
+from tests.support.servers import ClusterServer
 
 VALKEY = pytest.param("valkey", id="valkey")
 REDIS = pytest.param("redis", id="redis7", marks=pytest.mark.slow)
+CLUSTER = pytest.param("cluster", id="cluster", marks=pytest.mark.slow)
+
+Server = EmbeddedServer | ClusterServer
 
 _pools = itertools.count(1)
 
@@ -37,38 +41,57 @@ class RedisServer(EmbeddedServer):
             super().start()
 
 
-SERVERS = {"valkey": EmbeddedServer, "redis": RedisServer}
+def made(kind: str, directory: Path) -> Server:
+    """A server of this kind, not started yet."""
+    if kind == "cluster":
+        return ClusterServer(directory)
+    return RedisServer(directory) if kind == "redis" else EmbeddedServer(directory)
 
 
-@pytest.fixture(scope="session", params=[VALKEY, REDIS])
+def hurried(server: Server) -> None:
+    """Let it not wait for the disk."""
+    urls = [server.url]
+    if isinstance(server, ClusterServer):
+        urls = [f"redis://127.0.0.1:{node.port}" for node in server.nodes]
+    for url in urls:
+        with redis.Redis.from_url(url) as connection:
+            connection.config_set("appendfsync", "no")
+
+
+@pytest.fixture(scope="session", params=[VALKEY, REDIS, CLUSTER])
 def shared_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EmbeddedServer]:
+) -> Iterator[Server]:
     """One server for all tests that do not harm it, and do not ask what a crash would leave."""
-    with SERVERS[request.param](tmp_path_factory.mktemp(request.param)) as embedded:
-        with redis.Redis.from_url(embedded.url) as connection:
-            connection.config_set("appendfsync", "no")
-        yield embedded
+    with made(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        hurried(server)
+        yield server
 
 
-@pytest.fixture(params=[VALKEY, REDIS])
-def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedServer]:
+@pytest.fixture(params=[VALKEY, REDIS, CLUSTER])
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server for one test that stops, kills or freezes it."""
-    with SERVERS[request.param](tmp_path) as embedded:
-        yield embedded
+    with made(request.param, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
-async def connection(shared_server: EmbeddedServer) -> AsyncIterator[Connection]:
-    connection = Connection(shared_server.url)
+def pool_name() -> str:
+    """Of a pool of this test's own."""
+    return f"t{next(_pools)}"
+
+
+@pytest.fixture
+async def connection(shared_server: Server, pool_name: str) -> AsyncIterator[Connection]:
+    connection = Connection(shared_server.url, pool=pool_name)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def keys(connection: Connection) -> AsyncIterator[Keys]:
-    """A pool of this test's own; in the end every key of it expires, or may stay, or is an open task."""
-    keys = Keys(f"t{next(_pools)}")
+async def keys(connection: Connection, pool_name: str) -> AsyncIterator[Keys]:
+    """The test's own pool; in the end every key of it expires, or may stay, or is an open task."""
+    keys = Keys(pool_name)
     yield keys
     found = [key.decode() for key in await connection.command("KEYS", keys.prefix + "*")]
     ttls_ms = await connection.commands([("PTTL", key) for key in found])
@@ -108,15 +131,23 @@ class Forgetful(Connection):
 
     async def command(self, *words: Any) -> Any:
         reply = await super().command(*words)
+        self._lose()
+        return reply
+
+    async def commands(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
+        replies = await super().commands(batch, lasting=lasting)
+        self._lose()
+        return replies
+
+    def _lose(self) -> None:
         if self.lost_next:
             self.lost_next -= 1
             raise StoreUnavailable("the reply was lost")
-        return reply
 
 
 @pytest.fixture
-async def forgetful(shared_server: EmbeddedServer) -> AsyncIterator[Forgetful]:
-    connection = Forgetful(shared_server.url)
+async def forgetful(shared_server: Server, pool_name: str) -> AsyncIterator[Forgetful]:
+    connection = Forgetful(shared_server.url, pool=pool_name)
     yield connection
     await connection.close()
 

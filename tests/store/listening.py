@@ -33,7 +33,7 @@ class Listener:
 @asynccontextmanager
 async def listening(connection: Connection, keys: Keys) -> AsyncIterator[Listener]:
     async with connection.dedicated() as link:
-        await link.command("SUBSCRIBE", keys.events, limit_s=PATIENCE_S)
+        await link.command(connection.subscribe, keys.events, limit_s=PATIENCE_S)
         yield Listener(link)
 
 

@@ -8,6 +8,7 @@
 -- ARGV[6]     operations (msgpack, rpn.events; one a device), published as they are
 -- ARGV[7]     for each (msgpack): [expected presence, inbox key number, [task entry...],
 --             not later than (ms) or 0]; expected "*" = whoever, "=" = nobody or the same session
+-- ARGV[8]     how to publish: PUBLISH, or SPUBLISH on a Cluster
 -- returns     {"OK", rev, now (ms), skipped "0,4", {operation, id, frame... of the inboxes}} or {"RESYNC"}
 
 local time, number = redis.call("TIME"), tonumber(ARGV[2])
@@ -56,7 +57,7 @@ else
     rev = redis.call("HINCRBY", KEYS[1], "rev", 1)
     redis.call("HSET", KEYS[1], "tip", ARGV[5])
     local place = {rev, prev, ARGV[5], string.format("%.0f", now), ARGV[1], number, skipped}
-    redis.call("PUBLISH", ARGV[4], table.concat(place, " ") .. "\n" .. ARGV[6])
+    redis.call(ARGV[8], ARGV[4], table.concat(place, " ") .. "\n" .. ARGV[6])
   end
   redis.call("HSET", KEYS[8], ARGV[1], table.concat({number, rev, skipped}, " "))
 end

@@ -7,6 +7,7 @@
 -- ARGV[3]     operations (msgpack, rpn.events): LOSE or LEAVE, published as they are
 -- ARGV[4]     for each (msgpack): [presence it had, key number of the zset that condemned it, member, score]
 -- ARGV[5]     dead gateways (msgpack): [[gateway, lease end]...]
+-- ARGV[6]     how to publish: PUBLISH, or SPUBLISH on a Cluster
 -- returns     number of devices removed or marked as lost
 
 local function still(key, member, score)
@@ -41,6 +42,6 @@ if #operations > #skipped then
   local rev = redis.call("HINCRBY", KEYS[1], "rev", 1)
   redis.call("HSET", KEYS[1], "tip", ARGV[2])
   local place = {rev, prev, ARGV[2], now, "-", 0, table.concat(skipped, ",")}
-  redis.call("PUBLISH", ARGV[1], table.concat(place, " ") .. "\n" .. ARGV[3])
+  redis.call(ARGV[6], ARGV[1], table.concat(place, " ") .. "\n" .. ARGV[3])
 end
 return #operations - #skipped
