@@ -1,0 +1,138 @@
+"""Every file that describes a deployment means what its own program understands by it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from gateway.proxies import networks_of
+from rpn.settings import SERVICES, GatewaySettings, variable
+from tests.deploy.engine import HOUSE
+
+DEPLOY = HOUSE / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+MANIFESTS = sorted(path for path in KUBERNETES.glob("*.yaml") if path.name != "kustomization.yaml")
+KUBERNETES_VERSION = "1.32"
+METRICS_OF_OTHERS = ("up", "process_", "haproxy_")
+
+
+def understood_by(*words: str) -> None:
+    """A program says that a file is right; skipped where there is no such program."""
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"no {words[0]} here")
+    done = subprocess.run(words, cwd=HOUSE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def compose_file() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((HOUSE / "docker-compose.yml").read_text())
+    return found
+
+
+def documents(path: Path) -> Iterator[dict[str, Any]]:
+    yield from yaml.safe_load_all(path.read_text())
+
+
+def test_prometheus_understands_its_configuration_and_rules() -> None:
+    understood_by("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
+
+
+def test_every_alert_rings_when_it_should_and_only_then() -> None:
+    understood_by("promtool", "test", "rules", "deploy/prometheus/alerts_test.yml")
+
+
+def test_every_alert_has_a_test() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+    proved = (DEPLOY / "prometheus/alerts_test.yml").read_text()
+    assert [rule["alert"] for rule in rules if f'alertname="{rule["alert"]}"' not in proved] == []
+
+
+def test_haproxy_understands_its_configuration() -> None:
+    understood_by("haproxy", "-c", "-f", "deploy/haproxy/haproxy.cfg")
+
+
+@pytest.mark.parametrize("profile", ["demo", "observe", "grafana", "ha"])
+def test_compose_understands_its_file(profile: str) -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("no docker here")
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("no Compose v2 here")
+    understood_by("docker", "compose", "--profile", profile, "config", "--quiet")
+
+
+def test_caddy_understands_its_file() -> None:
+    understood_by("caddy", "validate", "--config", "deploy/Caddyfile")
+
+
+def test_only_the_balancer_and_what_an_owner_asks_for_is_published() -> None:
+    services = compose_file()["services"]
+    always = {name for name, service in services.items() if "ports" in service and "profiles" not in service}
+    assert always == {"lb"}
+    assert not any("container_name" in service for service in services.values())
+    for service in services.values():
+        assert all("127.0.0.1" in port for port in service.get("ports", []))
+
+
+def test_every_service_is_hardened() -> None:
+    for service in compose_file()["services"].values():
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", ["gateway", "scheduler", "agent"])
+def test_every_setting_that_compose_hands_on_exists(name: str) -> None:
+    known = {variable(field) for service in SERVICES for field in service.__struct_fields__}
+    given = {one.removesuffix("_FILE") for one in compose_file()["services"][name]["environment"]}
+    assert given - known == set()
+
+
+def test_gateways_have_longer_to_stop_than_to_drain() -> None:
+    default = re.search(r":-(\d+)s", compose_file()["services"]["gateway"]["stop_grace_period"])
+    assert default is not None
+    assert int(default[1]) >= GatewaySettings().drain_s + 10
+    (gateway,) = [one for one in documents(KUBERNETES / "gateway.yaml") if one["kind"] == "Deployment"]
+    (settings,) = documents(KUBERNETES / "settings.yaml")
+    grace_s = gateway["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace_s >= 5 + float(settings["data"]["RPN_DRAIN_S"]) + 10
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: str(path.name))
+def test_kubernetes_understands_the_manifests(path: Path) -> None:
+    for document in documents(path):
+        kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
+
+
+def test_kustomize_knows_every_manifest() -> None:
+    (kustomization,) = documents(KUBERNETES / "kustomization.yaml")
+    assert sorted(kustomization["resources"]) == [path.name for path in MANIFESTS]
+
+
+def test_the_settings_for_kubernetes_exist_and_can_be_read() -> None:
+    (settings,) = documents(KUBERNETES / "settings.yaml")
+    known = {variable(field) for service in SERVICES for field in service.__struct_fields__}
+    assert set(settings["data"]) - known == set()
+    assert networks_of(settings["data"]["RPN_TRUSTED_PROXIES"])
+
+
+def test_every_panel_and_alert_asks_for_a_metric_that_is_told() -> None:
+    told = "".join(
+        path.read_text() for folder in ("gateway", "scheduler") for path in (HOUSE / folder).glob("*.py")
+    )
+    board = json.loads((DEPLOY / "grafana/boards/pool.json").read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+    asked += [rule["expr"] for rule in rules]
+    for name in sorted(set(re.findall(r"\brpn_\w+", " ".join(asked)))):
+        stem = name.removesuffix("_total").removesuffix("_info")
+        short = re.sub(r"^rpn_(gateway|scheduler)_", "", stem)
+        assert f'"{stem}"' in told or f'"{short}"' in told, name
