@@ -67,8 +67,8 @@ class BehindProxies:
         self._trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._trusted and scope.get("client"):
-            peer, port = scope["client"]
+        if "client" in scope:
+            peer, port = scope["client"] or ("", 0)  # who hung up already has no address any more
             forwarded_for = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
             scope["client"] = (client_address(peer, forwarded_for, self._trusted), port)
         await self._app(scope, receive, send)

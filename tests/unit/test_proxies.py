@@ -86,3 +86,8 @@ async def test_everything_behind_it_sees_the_clients_address(kind: str) -> None:
     scope = {"type": kind, "client": (BALANCER, 4711), "headers": headers}
     assert (await seen_behind(dict(scope), trusted=BALANCER))["client"] == ("203.0.113.7", 4711)
     assert (await seen_behind(dict(scope), trusted=""))["client"] == (BALANCER, 4711)
+
+
+async def test_who_has_hung_up_already_has_no_address() -> None:
+    scope = {"type": "websocket", "client": None, "headers": []}
+    assert (await seen_behind(scope, trusted=""))["client"] == ("", 0)
