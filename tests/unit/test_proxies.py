@@ -89,5 +89,5 @@ async def test_everything_behind_it_sees_the_clients_address(kind: str) -> None:
 
 
 async def test_who_has_hung_up_already_has_no_address() -> None:
-    scope = {"type": "websocket", "client": None, "headers": []}
+    scope: Scope = {"type": "websocket", "client": None, "headers": []}
     assert (await seen_behind(scope, trusted=""))["client"] == ("", 0)
