@@ -109,7 +109,7 @@ class Connection:
         try:
             async with self._server(final=True):
                 link = self._line.dedicated()
-                await link.connect()
+                await link.connect()  # type: ignore[no-untyped-call]
             yield Dedicated(link, self._note)
         finally:
             if link is not None:

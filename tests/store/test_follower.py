@@ -14,10 +14,10 @@ from rpn.errors import StoreUnavailable
 from rpn.replica import Replica, What
 from rpn.store import follower
 from rpn.store.connection import CONNECTIONS, Connection
-from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
 from rpn.store.pool import PoolStore
 from tests.store.batches import Gateway, heard, identity, join, leave, lose, measurement, report
+from tests.store.conftest import Server
 from tests.store.listening import Following, following
 
 T = TypeVar("T")
@@ -211,11 +211,11 @@ async def test_a_join_that_brings_a_report_is_both_told(gateway: Gateway, follow
 # --- servers that come and go -------------------------------------------------------------------
 
 
-def stop_in_order(server: EmbeddedServer) -> None:
+def stop_in_order(server: Server) -> None:
     server.stop()
 
 
-def kill(server: EmbeddedServer) -> None:
+def kill(server: Server) -> None:
     os.kill(server.pid, signal.SIGKILL)
     server.stop()
 
@@ -229,7 +229,7 @@ async def again(call: Callable[[], Awaitable[T]]) -> T:
 
 
 @pytest.mark.parametrize("end", [stop_in_order, kill])
-async def test_a_server_that_comes_back_has_lost_nothing(own_server: EmbeddedServer, end: Any) -> None:
+async def test_a_server_that_comes_back_has_lost_nothing(own_server: Server, end: Any) -> None:
     connection, keys = Connection(own_server.url), Keys("p")
     pool = PoolStore(connection, keys)
     gateway = Gateway(pool)

@@ -19,12 +19,11 @@ from rpn.model import Device, PoolUsage
 from rpn.replica import Replica, What
 from rpn.settings import StoreSettings
 from rpn.store import sweep
-from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
 from rpn.store.pool import SAME, WHOEVER, Applied, Guarded, PoolStore, Resync
 from rpn.store.sweep import Sweeper
 from tests.store import batches
-from tests.store.conftest import Forgetful
+from tests.store.conftest import Forgetful, Server
 from tests.store.listening import listening
 
 T = TypeVar("T")
@@ -156,8 +155,9 @@ class PoolMachine(RuleBasedStateMachine):
         self._run(self._open())
 
     async def _open(self) -> None:
-        self._keys = Keys(f"model{next(_pools)}")
-        self._connection = Forgetful(self.url)
+        pool = f"model{next(_pools)}"
+        self._keys = Keys(pool)
+        self._connection = Forgetful(self.url, pool=pool)
         self._stack.push_async_callback(self._connection.close)
         self._stack.push_async_callback(self._forget)
         self._pool = PoolStore(self._connection, self._keys)
@@ -312,7 +312,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 def test_no_history_tells_the_store_from_its_model(
-    shared_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    shared_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PoolMachine, "url", shared_server.url)
     monkeypatch.setattr(sweep, "AWAY_MS", 600_000)

@@ -12,11 +12,11 @@ from rpn.events import Kind
 from rpn.settings import StoreSettings
 from rpn.store import sweep
 from rpn.store.connection import Connection
-from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
 from rpn.store.pool import PoolStore, Resync
 from rpn.store.sweep import Sweeper
 from tests.store.batches import Gateway, heard, join, leave, lose, measurement
+from tests.store.conftest import Server
 from tests.store.listening import Listener
 
 LONG_AGO = 1
@@ -68,9 +68,7 @@ async def sweeper(connection: Connection, keys: Keys, clock: Clock) -> Sweeper:
 
 
 @pytest.fixture
-async def sweepers(
-    shared_server: EmbeddedServer, keys: Keys, sweeper: Sweeper
-) -> AsyncIterator[list[Sweeper]]:
+async def sweepers(shared_server: Server, keys: Keys, sweeper: Sweeper) -> AsyncIterator[list[Sweeper]]:
     """Three, each with a connection of its own."""
     connections = [Connection(shared_server.url) for _ in range(3)]
     yield [Sweeper(connection, keys, SETTINGS) for connection in connections]
@@ -138,7 +136,7 @@ class Paused(Connection):
 @pytest.mark.usefixtures("sweeper")
 @pytest.mark.parametrize("sign", [Gateway.send, lambda g: g.send(heard("silent"), join("lost", "s2"))])
 async def test_a_sign_of_life_between_looking_and_removing_counts(
-    shared_server: EmbeddedServer,
+    shared_server: Server,
     keys: Keys,
     gateway: Gateway,
     clock: Clock,
@@ -161,7 +159,7 @@ async def test_a_sign_of_life_between_looking_and_removing_counts(
 
 @pytest.mark.usefixtures("sweeper")
 async def test_who_moves_to_a_living_gateway_between_looking_and_removing_is_not_lost(
-    shared_server: EmbeddedServer, keys: Keys, pool: PoolStore, gateway: Gateway, clock: Clock
+    shared_server: Server, keys: Keys, pool: PoolStore, gateway: Gateway, clock: Clock
 ) -> None:
     await gateway.join("moved", "orphan")
     await clock.end_lease("g1")
@@ -283,7 +281,7 @@ async def test_an_amnesty_lasts_as_long_as_it_says(
     assert before_ms + sweep.AMNESTY_MS <= amnesty_ms <= after_ms + sweep.AMNESTY_MS
 
 
-async def test_a_server_that_was_restarted_gives_amnesty(own_server: EmbeddedServer) -> None:
+async def test_a_server_that_was_restarted_gives_amnesty(own_server: Server) -> None:
     keys = Keys("p")
     before = Connection(own_server.url)
     await Sweeper(before, keys, SETTINGS).sweep()

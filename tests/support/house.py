@@ -55,7 +55,7 @@ class FakeConnection:
             "task_cancel": [b"OK"],
         }
 
-    async def commands(self, batch: list[tuple[Any, ...]]) -> list[Any]:
+    async def commands(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
         self.trips.append(batch)
         await self.open.wait()
         await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""More than one server: what a failover, a moved slot and a silent replica cost."""
