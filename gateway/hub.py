@@ -158,7 +158,10 @@ class Hub:
         if peer.hears and peer.list_version != self._list_version and self._lists:
             peer.list_version = self._list_version
             frames.append(self._list())
-        peer.write(b"".join(frames), self._loop.time())
+        # All that is true now; the frames that the round has gathered so far are older than that.
+        peer.welcome = b"".join(frames), len(self._frames)
+        self._newcomers.append(peer)
+        self._schedule()
 
     # --- rounds -------------------------------------------------------------------------------
 

@@ -127,8 +127,8 @@ class Uplink:
         self._stir()
 
     def heard(self, peer: Peer) -> None:
+        """It is still there: no hurry, the next batch tells, or the renewal of our lease."""
         self._of(peer)
-        self._stir()
 
     def lose(self, peer: Peer) -> None:
         """Its socket broke; it may come back."""
@@ -167,14 +167,15 @@ class Uplink:
     async def run(self) -> None:
         """Write batches for ever; an empty one each second renews the gateway's lease."""
         while True:
-            if not self._pending:
-                self.idle.set()
-                self._wake.clear()
+            if not self._wake.is_set():
+                if not self._pending:
+                    self.idle.set()
                 try:
                     async with asyncio.timeout(RENEW_S):
                         await self._wake.wait()
                 except TimeoutError:
                     pass
+            self._wake.clear()
             peers, batch = self._take()
             await self._apply(peers, batch)
             if len(batch) > GATHER_ABOVE:
@@ -195,6 +196,8 @@ class Uplink:
             peers.append(pending.peer)
             batch.append(guarded)
             size += guarded.size
+        if self._pending:
+            self._wake.set()
         return peers, batch
 
     async def _apply(self, peers: list[Peer], batch: list[Guarded]) -> None:
@@ -245,4 +248,5 @@ class Uplink:
                 pending = self._of(peer)
                 pending.join, pending.fresh = True, guarded.expected == WHOEVER
                 pending.until_ms = guarded.until_ms
+                self._stir()
         self.on_resync()

@@ -184,6 +184,7 @@ async def test_a_client_that_takes_nothing_misses_updates_and_learns_the_latest(
         assert a.wire.heard == ["resource_update b"], "nothing but the round that was one too many"
         a.wire.forget()
         a.take()
+        await settled()
         assert sorted(a.wire.heard) == [
             "device_joined new3",
             "device_left d",
@@ -220,7 +221,27 @@ async def test_one_who_still_does_not_take_it_goes_on_lagging() -> None:
         a.wire.buffered = a.wire.limit // 2
         a.peer.outbox_limit = 1
         house.hub.catch_up(a.peer)
+        await settled()
         assert a.peer.lagging
+
+
+@virtual_time
+async def test_one_who_catches_up_hears_nothing_that_is_older_than_what_it_was_told() -> None:
+    async with opened() as house:
+        house.store.happens(join("b"))
+        a = await house.device("a")
+        await quiet(house)
+        a.wire.takes, a.wire.buffered = False, a.wire.limit
+        house.store.happens(report("b", 1))
+        await settled()
+        assert a.peer.lagging
+        house.store.happens(report("b", 2))  # in the round that is being gathered
+        a.wire.forget()
+        a.take()
+        house.store.happens(report("b", 3))
+        await settled()
+        heard = [m["resources"]["cpuUsage"] for m in a.wire.messages if m["type"] == "resource_update"]
+        assert heard == [2, 3] or heard == [3], heard
 
 
 @virtual_time

@@ -18,10 +18,23 @@ async def test_the_first_word_after_quiet_goes_at_once() -> None:
     async with opened() as house:
         a = await house.device("a")
         before_s = asyncio.get_running_loop().time()
-        a.say(make.heartbeat("a"))
-        while house.store.said[-1] != (Kind.HEARD, "a"):
+        a.say(make.update("a"))
+        while house.store.said[-1] != (Kind.REPORT, "a"):
             await asyncio.sleep(0)
         assert asyncio.get_running_loop().time() == before_s
+
+
+@virtual_time
+async def test_a_heartbeat_waits_for_the_next_batch_and_no_longer_than_the_renewal() -> None:
+    async with opened() as house:
+        a = await house.device("a")
+        before = house.store.said.copy()
+        a.say(make.heartbeat("a"))
+        await settled()
+        assert house.store.said == before
+        await asyncio.sleep(RENEW_S)
+        await settled()
+        assert house.store.said[len(before) :] == [(Kind.HEARD, "a")]
 
 
 @virtual_time
@@ -29,7 +42,7 @@ async def test_what_one_device_says_meanwhile_is_one_operation() -> None:
     async with opened() as house:
         a, b = await house.device("a"), await house.device("b")
         house.store.open.clear()
-        a.say(make.heartbeat("a"))
+        a.say(make.update("a"))
         await settled()
         for cpu_usage in (1, 2, 3):
             a.say(make.heartbeat("a"), make.update("a", cpu_usage=cpu_usage))
@@ -89,7 +102,7 @@ async def test_a_large_batch_is_followed_by_a_pause_to_gather() -> None:
             client.say(make.register(f"d{number}"))
         await asyncio.sleep(0.001)
         sent = len(house.store.sent)
-        clients[0].say(make.heartbeat("d0"))
+        clients[0].say(make.update("d0"))
         await asyncio.sleep(0.002)
         assert len(house.store.sent) == sent
         await asyncio.sleep(0.004)
@@ -197,7 +210,7 @@ async def test_one_whose_device_was_taken_over_meanwhile_is_closed_by_the_resync
         house.hears = False
         house.store.model.sessions["a"] = "newer elsewhere"
         house.store.failures = [Resync()]
-        a.say(make.heartbeat("a"))
+        a.say(make.update("a"))
         await settled()
         assert a.wire.closed == (1008, "superseded")
         assert house.store.model.sessions["a"] == "newer elsewhere"
@@ -298,7 +311,7 @@ async def test_it_is_idle_when_everything_is_in_the_store() -> None:
         await settled()
         assert house.uplink.idle.is_set()
         house.store.open.clear()
-        a.say(make.heartbeat("a"))
+        a.say(make.update("a"))
         await settled()
         assert not house.uplink.idle.is_set()
         house.store.open.set()
