@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import os
@@ -11,13 +12,16 @@ from collections.abc import Callable
 
 from gateway.app import Gateway
 from gateway.server import listen, server_for
-from rpn.errors import RPNError
+from rpn.errors import RPNError, StoreFormatError
 from rpn.observe import configure_logging
-from rpn.service import serve, stop_on_signals
+from rpn.service import cause, serve, stop_on_signals
 from rpn.settings import GatewaySettings, load
 from rpn.store.connection import Connection
 
 log = logging.getLogger("gateway")
+
+GC_THRESHOLD = (50_000, 20, 50)
+"""how many new objects between two collections; a herd of connections makes many that all stay"""
 
 
 async def run(settings: GatewaySettings) -> None:
@@ -44,8 +48,12 @@ async def run(settings: GatewaySettings) -> None:
         server.should_exit = True
         await served.wait()  # what is being answered is answered
 
+    gc.freeze()  # what stands now stands for good: the collector need not walk it again and again
+    gc.set_threshold(*GC_THRESHOLD)
     try:
         await serve(*gateway.jobs(), serve_http, stop=stop, drain=drain)
+    except BaseExceptionGroup as failure:
+        raise cause(failure, StoreFormatError) or failure from None
     finally:
         await connection.close()
 

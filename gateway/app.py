@@ -27,10 +27,11 @@ from gateway.uplink import Uplink
 from gateway.watch import Watch
 from rpn.errors import StoreUnavailable
 from rpn.replica import Change, Replica
-from rpn.service import Job
+from rpn.service import Job, after
 from rpn.settings import GatewaySettings
 from rpn.store.connection import Connection
 from rpn.store.follower import Follower
+from rpn.store.format import Format
 from rpn.store.keys import Keys
 from rpn.store.pool import InboxItem, PoolStore
 from rpn.store.rates import Rates
@@ -47,6 +48,7 @@ class Gateway:
     def __init__(self, settings: GatewaySettings, connection: Connection) -> None:
         keys = Keys(settings.pool)
         self._settings = settings
+        self._format = Format(connection, keys)
         self._counters = counters = Counters()
         self._replica = Replica()
         self._store = PoolStore(connection, keys)
@@ -82,16 +84,16 @@ class Gateway:
         self.asgi: ASGIApp = BehindProxies(self._door, networks_of(settings.trusted_proxies))
 
     def jobs(self) -> list[Job]:
-        """Every duty of the process but serving."""
-        return [
+        """Every duty of the process but serving; the store's wait until its data are known to be ours."""
+        of_the_store = [
             self._follower.run,
             self._uplink.run,
             self._errands.run,
             self._relay.read_mailbox,
             self._relay.settle_receipts,
-            self._watch.run,
             self._sweeper.run,
         ]
+        return [self._watch.run, *(after(self._format.understood, job) for job in of_the_store)]
 
     async def drain(self) -> None:
         """Close everybody, in good order."""

@@ -13,7 +13,8 @@
     │   ├── StoreUnavailable, Draining
     ├── Ended               why the server closes a connection
     │   ├── Superseded, Silent, Slow, Unregistered, NotJoined, Removed
-    └── BadSettings, StoreFormatError, ServerFailed     the operator's business, never a client's
+    └── BadSettings, StoreFormatError, BackupFailed, ServerFailed
+                            the operator's business, never a client's
 
 Inside the house we know neither HTTP nor close codes: `gateway.faults` translates.
 """
@@ -209,6 +210,12 @@ class StoreFormatError(RPNError):
     """The data in the store was written by a newer version than this."""
 
     code = "STORE_FORMAT"
+
+
+class BackupFailed(RPNError):
+    """A pool could not be saved or restored; nothing was changed, and the text says what to do."""
+
+    code = "BACKUP_FAILED"
 
 
 class ServerFailed(RPNError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+E = TypeVar("E", bound=BaseException)
 Job = Callable[[], Coroutine[Any, Any, None]]
 """One duty of a service; runs until it is cancelled, or fails and ends the service."""
 
@@ -20,6 +21,25 @@ async def serve(*jobs: Job, stop: asyncio.Event, drain: Callable[[], Awaitable[N
             await drain()
         for task in running:
             task.cancel()
+
+
+def after(first: Callable[[], Awaitable[None]], job: Job) -> Job:
+    """`job`, begun when `first` is over; it does not begin if that fails."""
+
+    async def begun_after() -> None:
+        await first()
+        await job()
+
+    begun_after.__qualname__ = getattr(job, "__qualname__", "")
+    return begun_after
+
+
+def cause(failure: BaseException, kind: type[E]) -> E | None:
+    """The error of this kind that made a service fail, if one did."""
+    if isinstance(failure, BaseExceptionGroup):
+        found = (cause(each, kind) for each in failure.exceptions)
+        return next((each for each in found if each is not None), None)
+    return failure if isinstance(failure, kind) else None
 
 
 def stop_on_signals() -> asyncio.Event:

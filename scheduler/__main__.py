@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from rpn.errors import BadSettings
+from rpn.errors import RPNError
 from rpn.observe import configure_logging
 from rpn.service import stop_on_signals
 from rpn.settings import SchedulerSettings, load
@@ -21,7 +21,7 @@ def main() -> int:
         configure_logging(settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings))
-    except BadSettings as error:
+    except RPNError as error:
         print(f"rpn scheduler: {error}", file=sys.stderr)
         return 2
     return 0

@@ -16,6 +16,8 @@ COMMANDS = {
     "scheduler": "rpn.cli.process",
     "agent": "rpn.cli.process",
     "health": "rpn.cli.health",
+    "backup": "rpn.cli.backup",
+    "restore": "rpn.cli.backup",
 }
 BAD_START = 2
 """exit status of whatever could not begin: starting it again the same way cannot help"""

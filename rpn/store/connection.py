@@ -208,8 +208,8 @@ def _not_now(error: ResponseError) -> bool:
 def _refusal(error: ResponseError) -> StoreUnavailable:
     if isinstance(error, MovedError):
         return StoreUnavailable(
-            f"the pool lives on another node of a Cluster ({error}): "
-            "RPN_REDIS_URL must be redis+cluster://HOST:PORT,..."
+            f"the pool lives on another node of a Cluster ({error}); "
+            "only RPN_REDIS_URL=redis+cluster://HOST:PORT,... can follow it there"
         )
     return StoreUnavailable(f"the pool's server refuses to write: {error}")
 
