@@ -142,4 +142,6 @@ class Gateway:
             pool_devices=len(self._replica.devices),
             store_up=self._uplink.available,
             follower_resyncs=self._follower.resyncs,
+            events=self._follower.events,
+            bus_s=self._follower.delay_ms / 1000,
         )

@@ -55,6 +55,8 @@ class Hub:
         self._newcomers: list[Peer] = []
         self._addressees: dict[Peer, None] = {}
         self._timer: asyncio.Handle | None = None
+        self._gathering_s = 0.0
+        """since when this round has been gathered"""
         self._quiet_from_s = 0.0
         self._list_cache = (-1, "", b"")
         self._list_version = 0
@@ -178,6 +180,7 @@ class Hub:
 
     def _schedule(self) -> None:
         if self._timer is None:
+            self._gathering_s = perf_counter()
             wait_s = self._quiet_from_s - self._loop.time()
             if wait_s <= 0:
                 self._timer = self._loop.call_soon(self._round)
@@ -206,7 +209,7 @@ class Hub:
         for peer in addressees:
             self._counters.sent(peer.write_addressed(now_s), 0)
         cost_s = perf_counter() - started_s
-        self._counters.round(cost_s)
+        self._counters.round(cost_s, gathered_s=started_s - self._gathering_s)
         self._quiet_from_s = now_s + cost_s + pause_after(cost_s)
 
     def _broadcast(

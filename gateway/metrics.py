@@ -33,6 +33,8 @@ class Counters:
         """frames not sent to lagging clients"""
         self.rounds = 0
         self.round_s = 0.0
+        self.fanout_s = 0.0
+        """from the first frame of a round to its last write"""
         self.batches = 0
         self.batch_operations = 0
         self.batch_s = 0.0
@@ -43,9 +45,11 @@ class Counters:
         self.frames += frames
         self.bytes += size
 
-    def round(self, cost_s: float) -> None:
+    def round(self, cost_s: float, *, gathered_s: float = 0.0) -> None:
+        """A round was written, after it had been gathered for so long."""
         self.rounds += 1
         self.round_s += cost_s
+        self.fanout_s += gathered_s + cost_s
 
     def batch(self, operations: int, trip_s: float) -> None:
         self.batches += 1
@@ -63,6 +67,10 @@ class Gauges(NamedTuple):
     pool_devices: int
     store_up: bool
     follower_resyncs: int
+    events: int = 0
+    """heard on the pool's channel"""
+    bus_s: float = 0.0
+    """from their publishing to our hearing of them, together"""
 
 
 _COUNTERS = (
@@ -71,6 +79,7 @@ _COUNTERS = (
     ("frames_skipped", "Frames not sent to clients that lagged behind.", "skipped"),
     ("rounds", "Rounds of broadcasting.", "rounds"),
     ("round_seconds", "Time spent writing rounds.", "round_s"),
+    ("fanout_delay_seconds", "Time from the first frame of a round to its last write.", "fanout_s"),
     ("batches", "Batches of device operations applied.", "batches"),
     ("batch_operations", "Device operations applied.", "batch_operations"),
     ("batch_seconds", "Time that batches took to be applied.", "batch_s"),
@@ -107,6 +116,10 @@ class GatewayCollector(Collector):
         yield _gauge("store_up", "1 while the pool's server answers.", int(now.store_up))
         yield CounterMetricFamily(
             "rpn_gateway_mirror_resyncs", "Snapshots loaded after the first.", value=now.follower_resyncs
+        )
+        yield CounterMetricFamily("rpn_gateway_events", "Events of the pool applied.", value=now.events)
+        yield CounterMetricFamily(
+            "rpn_gateway_bus_delay_seconds", "Time from publishing events to applying them.", value=now.bus_s
         )
         for name, text, field in _COUNTERS:
             yield CounterMetricFamily(f"rpn_gateway_{name}", text, value=getattr(self._counters, field))

@@ -91,6 +91,9 @@ class SchedulerSettings(StoreSettings, frozen=True, kw_only=True):
     """how long a cancelled attempt keeps its share while its agent says nothing"""
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
     """devices a task may be lost with before it counts as poison"""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 0
+    """where `/metrics`, `/livez` and `/readyz` are served; 0: nowhere"""
 
 
 class AgentSettings(Settings, frozen=True, kw_only=True):

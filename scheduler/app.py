@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import perf_counter
 
-from rpn.errors import StoreFormatError
+from rpn.errors import BadSettings, StoreFormatError, StoreUnavailable
 from rpn.replica import Change, Replica
 from rpn.service import after, cause, serve
 from rpn.settings import SchedulerSettings
@@ -14,7 +15,9 @@ from rpn.store.follower import Follower
 from rpn.store.format import Format
 from rpn.store.keys import Keys
 from rpn.store.sweep import Sweeper
+from scheduler.door import Answer, Door
 from scheduler.leader import Leader
+from scheduler.metrics import CONTENT_TYPE, Gauges, exposition
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +28,12 @@ class Scheduler:
     def __init__(self, connection: Connection, settings: SchedulerSettings) -> None:
         keys, replica = Keys(settings.pool), Replica()
         self._format = Format(connection, keys)
+        self._connection = connection
+        self._keys = keys
+        self._settings = settings
+        self._replica = replica
+        pages = {"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz}
+        self.door = Door(pages)
         self._follower = Follower(connection, keys, replica, self._heard)
         self._sweeper = Sweeper(connection, keys, settings)
         self.leader = Leader(connection, keys, settings, replica, self._follower.now_ms)
@@ -33,14 +42,54 @@ class Scheduler:
         """Schedule until `stop` is set, then hand over."""
         of_the_store = (self._follower.run, self._sweeper.run, self._lead)
         jobs = [after(self._format.understood, job) for job in of_the_store]
+        if self._settings.metrics_port:
+            jobs.append(self._serve)
         try:
             await serve(*jobs, stop=stop, drain=self.leader.step_down)
         except BaseExceptionGroup as failure:
-            raise cause(failure, StoreFormatError) or failure from None
+            raise cause(failure, BadSettings) or cause(failure, StoreFormatError) or failure from None
 
     async def _lead(self) -> None:
         await self._follower.ready()
         await self.leader.run()
+
+    async def _serve(self) -> None:
+        """Let operators look."""
+        host, port = self._settings.metrics_host, self._settings.metrics_port
+        try:
+            await self.door.serve(host, port)
+        except OSError as error:
+            raise BadSettings(f"RPN_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from None
+
+    async def _livez(self) -> Answer:
+        return Answer(200, b'{"status":"alive"}')
+
+    async def _readyz(self) -> Answer:
+        """200 once the pool is known: then it leads, or can at any moment."""
+        if not self._follower.loaded:
+            return Answer(503, b'{"error":"the pool is not known yet","code":"STORE_UNAVAILABLE"}')
+        return Answer(200, b'{"status":"leading"}' if self.leader.leads else b'{"status":"standing by"}')
+
+    async def _metrics(self) -> Answer:
+        streams, ping_s = await self._asked()
+        now = Gauges(
+            leads=self.leader.leads,
+            standing=self.leader.standing(),
+            pool_devices=len(self._replica.devices),
+            mirror_resyncs=self._follower.resyncs,
+            streams=streams,
+            store_ping_s=ping_s,
+        )
+        return Answer(200, exposition(self.leader.counts, now), CONTENT_TYPE)
+
+    async def _asked(self) -> tuple[dict[str, int], float | None]:
+        """The length of each stream, and how long it took the store to say so."""
+        started_s, names = perf_counter(), ("requests", "tasks")
+        try:
+            lengths = await self._connection.commands([("XLEN", getattr(self._keys, name)) for name in names])
+        except StoreUnavailable:
+            return {}, None
+        return dict(zip(names, lengths, strict=True)), perf_counter() - started_s
 
     def _heard(self, changes: list[Change]) -> None:
         self.leader.heard(changes)

@@ -13,6 +13,8 @@ class Counts:
 
     takeovers: int = 0
     commits: int = 0
+    commit_s: float = 0.0
+    """time they took, those that only renewed the lease not counted"""
     decisions: int = 0
     skipped: int = 0
     """decisions whose devices had moved on"""
@@ -23,6 +25,8 @@ class Counts:
     requests_dropped: int = 0
     """whose requester was gone"""
     allocations_freed: int = 0
+    entries_dropped: int = 0
+    """that nobody could make sense of"""
     attempts: int = 0
     attempts_lost: int = 0
     tasks_ended: dict[TaskState, int] = field(

@@ -15,6 +15,7 @@ from rpn.store.connection import Connection
 from rpn.store.keys import Keys
 from rpn.store.leadership import Leadership
 from scheduler.counts import Counts
+from scheduler.standing import Standing
 from scheduler.term import Term
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ class Leader:
     @property
     def leads(self) -> bool:
         return self._fence is not None
+
+    def standing(self) -> Standing:
+        """Of our leadership; of nothing while another leads."""
+        return self._term.standing() if self._term is not None else Standing()
 
     def heard(self, changes: list[Change]) -> None:
         """The mirror has changed."""

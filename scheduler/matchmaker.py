@@ -19,6 +19,7 @@ from scheduler.foreman import Foreman
 from scheduler.keeper import Keeper
 from scheduler.open_tasks import TASK, OpenTasks
 from scheduler.queue import TaskKey
+from scheduler.standing import Standing
 
 BATCH = 128
 """entries of a stream, and assignments, in one round: a round must be short beside the lease"""
@@ -83,6 +84,10 @@ class Matchmaker:
     def unheard(self) -> int:
         """Entries that were taken in and not looked at yet."""
         return len(self._request_entries) + len(self._task_entries)
+
+    def standing(self) -> Standing:
+        """How much there is, for whoever watches."""
+        return Standing(self.queued, self.unheard, len(self._allocations), self._tasks.by_state())
 
     def decide(self, changes: Iterable[Change], now_ms: int) -> list[Item]:
         """One round: at most a batch of each kind of work.

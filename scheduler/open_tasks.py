@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from rpn.messages import TaskResultMessage, TaskStatus
@@ -14,6 +16,7 @@ from scheduler.amounts import NOTHING, Amounts, needed
 from scheduler.desk import Desk
 from scheduler.life import Turn
 from scheduler.queue import Queue, TaskKey, Usage
+from scheduler.standing import OPEN
 
 TASK = "task:"
 """what the deadline of a task is called"""
@@ -55,6 +58,11 @@ class OpenTasks:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    def by_state(self) -> dict[TaskState, int]:
+        """How many there are of each."""
+        counted = Counter(task.life.state for task in self._tasks.values())
+        return {state: counted[state] for state in OPEN}
 
     def get(self, key: TaskKey) -> OpenTask | None:
         return self._tasks.get(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from time import perf_counter
 
 from rpn.replica import Change, Mirrored, What
 from rpn.settings import SchedulerSettings
@@ -18,6 +19,7 @@ from scheduler.counts import Counts
 from scheduler.docket import Item
 from scheduler.matchmaker import BATCH, Matchmaker
 from scheduler.queue import TaskKey
+from scheduler.standing import Standing
 
 COMMIT_LIMIT = 256
 """decisions in one commit"""
@@ -44,6 +46,7 @@ class Term:
         self._keys = keys
         self._renew_ms = max(1, lease_ms // 4)
         self._clock = clock
+        self._counts = counts
         self._commits = Commits(
             connection,
             keys,
@@ -64,6 +67,9 @@ class Term:
         self._changes += changes
         if self._matchmaker.queued or any(change.what is not What.REPORTED for change in changes):
             self._wake.set()
+
+    def standing(self) -> Standing:
+        return self._matchmaker.standing()
 
     async def run(self) -> None:
         """Lead. Raises Deposed or StoreUnavailable, in a group: all memory is void then."""
@@ -126,8 +132,10 @@ class Term:
             return
         for start in range(0, len(items) or 1, COMMIT_LIMIT):
             part = items[start : start + COMMIT_LIMIT]
+            started_s = perf_counter()
             committed = await self._commits.send([item.decision for item in part])
             if part:
+                self._counts.commit_s += perf_counter() - started_s
                 self._matchmaker.settle(part, committed, self._clock())
         self._renewed_s = asyncio.get_running_loop().time()
 

@@ -52,6 +52,9 @@ class Follower:
         self._skew_ms = 0.0
         self.resyncs = 0
         """snapshots loaded after the first"""
+        self.events = 0
+        self.delay_ms = 0
+        """from the publishing of all these events to our hearing of them, as far as clocks can tell"""
         self.current = False
         """the mirror follows the store; False while the store is away"""
 
@@ -105,6 +108,8 @@ class Follower:
 
     def _take(self, data: bytes) -> None:
         event = decode_event(data)
+        self.events += 1
+        self.delay_ms += max(0, self.now_ms() - event.now_ms)
         changes = self._replica.apply(event)
         if changes:
             self._on_changes(changes)

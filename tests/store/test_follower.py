@@ -246,3 +246,10 @@ async def test_a_server_that_comes_back_has_lost_nothing(own_server: Server, end
         await followed.until_there(*names, "after")
         assert followed.told == [(What.JOINED, name) for name in [*names, "after"]]
     await connection.close()
+
+
+async def test_what_an_event_took_to_be_heard_is_counted(followed: Following, gateway: Gateway) -> None:
+    await gateway.join("a")
+    await followed.until_there("a")
+    assert followed.follower.events == 1
+    assert 0 <= followed.follower.delay_ms < 5000

@@ -16,6 +16,8 @@ GAUGES = Gauges(
     pool_devices=9,
     store_up=True,
     follower_resyncs=4,
+    events=8,
+    bus_s=0.5,
 )
 
 
@@ -36,7 +38,7 @@ def test_what_was_counted_is_told() -> None:
     counters.closed[1008] += 5
     counters.requests[429] += 7
     counters.sent(10, 1000)
-    counters.round(0.25)
+    counters.round(0.25, gathered_s=0.5)
     counters.batch(20, 0.5)
     found = samples(counters)
     assert found["rpn_gateway_messages_received_total", "heartbeat"] == 2
@@ -45,6 +47,8 @@ def test_what_was_counted_is_told() -> None:
     assert found["rpn_gateway_requests_total", "429"] == 7
     assert found["rpn_gateway_frames_sent_total", ""] == 10
     assert found["rpn_gateway_sent_bytes_total", ""] == 1000
+    assert found["rpn_gateway_round_seconds_total", ""] == 0.25
+    assert found["rpn_gateway_fanout_delay_seconds_total", ""] == 0.75
     assert found["rpn_gateway_batch_operations_total", ""] == 20
 
 
@@ -55,6 +59,8 @@ def test_how_things_stand_is_told() -> None:
     assert found["rpn_gateway_pool_devices", ""] == 9
     assert found["rpn_gateway_store_up", ""] == 1
     assert found["rpn_gateway_mirror_resyncs_total", ""] == 4
+    assert found["rpn_gateway_events_total", ""] == 8
+    assert found["rpn_gateway_bus_delay_seconds_total", ""] == 0.5
 
 
 def test_nothing_is_told_by_device() -> None:

@@ -1,0 +1,40 @@
+"""A scheduler process tells operators how it is, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+
+from rpn.settings import SchedulerSettings
+from rpn.store.connection import Connection
+from rpn.store.embedded import EmbeddedServer
+from scheduler.app import Scheduler
+from tests.support.servers import free_ports
+
+PATIENCE_S = 10
+
+
+async def test_a_leader_says_so(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    stop = asyncio.Event()
+    with EmbeddedServer(tmp_path) as server:
+        connection = Connection(server.url)
+        scheduler = Scheduler(connection, SchedulerSettings(metrics_port=port))
+        running = asyncio.create_task(scheduler.run(stop))
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            await scheduler.door.listening.wait()
+            assert (await client.get("/livez")).status_code == 200
+            while (await client.get("/readyz")).text != '{"status":"leading"}':
+                await asyncio.sleep(0.02)
+            text = (await client.get("/metrics")).text
+        assert "rpn_scheduler_leader 1.0" in text
+        assert 'rpn_scheduler_stream_length{stream="tasks"} 0.0' in text
+        assert "rpn_build_info{version=" in text
+        stop.set()
+        await running
+        await connection.close()

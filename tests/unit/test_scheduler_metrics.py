@@ -1,0 +1,119 @@
+"""What Prometheus reads of a scheduler, and the door it reads through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from rpn.model import TaskState
+from scheduler import door
+from scheduler.counts import Counts
+from scheduler.door import Answer, Door
+from scheduler.metrics import Gauges, exposition
+from scheduler.standing import Standing
+from tests.support.scheduling import FakeStore, small_pool, task
+
+AWAY = Gauges(
+    leads=False, standing=Standing(), pool_devices=0, mirror_resyncs=0, streams={}, store_ping_s=None
+)
+
+
+def samples(counts: Counts, now: Gauges) -> dict[tuple[str, str], float]:
+    """Every sample of ours, by name and label."""
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(exposition(counts, now).decode())
+        for sample in family.samples
+    }
+
+
+def test_what_was_counted_is_told() -> None:
+    counts = Counts(takeovers=1, commits=4, commit_s=0.5, decisions=9, requests_refused=2, entries_dropped=3)
+    counts.tasks_ended[TaskState.FAILED] += 7
+    found = samples(counts, AWAY)
+    assert found["rpn_scheduler_takeovers_total", ""] == 1
+    assert found["rpn_scheduler_commit_seconds_total", ""] == 0.5
+    assert found["rpn_scheduler_decisions_total", ""] == 9
+    assert found["rpn_scheduler_requests_total", "refused"] == 2
+    assert found["rpn_scheduler_entries_dropped_total", ""] == 3
+    assert found["rpn_scheduler_tasks_ended_total", TaskState.FAILED.value] == 7
+
+
+def test_how_things_stand_is_told() -> None:
+    standing = Standing(queued=3, allocations=2, tasks={TaskState.QUEUED: 3, TaskState.RUNNING: 1})
+    now = AWAY._replace(leads=True, standing=standing, streams={"tasks": 5}, store_ping_s=0.25)
+    found = samples(Counts(), now)
+    assert (found["rpn_scheduler_leader", ""], found["rpn_scheduler_store_up", ""]) == (1, 1)
+    assert found["rpn_scheduler_queue_length", ""] == 3
+    assert found["rpn_scheduler_open_tasks", TaskState.RUNNING.value] == 1
+    assert found["rpn_scheduler_allocations_held", ""] == 2
+    assert found["rpn_scheduler_stream_length", "tasks"] == 5
+    assert found["rpn_scheduler_store_ping_seconds", ""] == 0.25
+
+
+def test_a_store_that_is_away_has_no_numbers() -> None:
+    found = samples(Counts(), AWAY)
+    assert found["rpn_scheduler_store_up", ""] == 0
+    assert not [name for name, _ in found if "ping" in name or "stream" in name]
+
+
+def test_a_matchmaker_knows_how_it_stands() -> None:
+    store = FakeStore()
+    leadership = small_pool(store)
+    for number in range(20):
+        store.submit(task(f"t{number}"))
+    leadership.rounds()
+    standing = leadership.matchmaker.standing()
+    assert standing.tasks[TaskState.ASSIGNED] == 12  # four cores and eight
+    assert standing.tasks[TaskState.QUEUED] == standing.queued == 8
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Of a door with one page."""
+
+    async def page() -> Answer:
+        return Answer(200, b"here", "text/plain")
+
+    opened = Door({"/page": page})
+    serving = asyncio.create_task(opened.serve("127.0.0.1", 0))
+    await opened.listening.wait()
+    yield opened.port
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+async def said(port: int, request: bytes) -> bytes:
+    """All that comes back until the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("GET /page", b"200"), ("GET /page?x=1", b"200"), ("GET /", b"404"), ("PUT /page", b"405")],
+)
+async def test_the_door_answers_what_there_is(port: int, line: str, status: bytes) -> None:
+    answer = await said(port, f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == status
+    assert answer.endswith(b"here") == (status == b"200")
+
+
+async def test_a_head_has_no_body(port: int) -> None:
+    assert (await said(port, b"HEAD /page HTTP/1.1\r\n\r\n")).endswith(b"\r\n\r\n")
+
+
+async def test_who_says_too_much_or_nothing_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "TIME_LIMIT_S", 0.05)
+    assert await said(port, b"") == b""
+    assert await said(port, b"x" * (2 * door.HEAD_LIMIT)) == b""
+    assert (await said(port, b"GET /page HTTP/1.1\r\n\r\n")).endswith(b"here")
