@@ -35,6 +35,9 @@ class Kind(IntEnum):
     """it is no longer in the pool"""
 
 
+_KINDS = frozenset(Kind)
+
+
 class Identity(Struct, frozen=True, array_like=True):
     """Who a device says it is, as it stands in the store."""
 
@@ -107,9 +110,13 @@ def pack_operations(operations: list[Operation]) -> bytes:
 def decode_event(data: bytes) -> Event:
     """A message of the events channel, without the operations that were skipped."""
     header, _, payload = data.partition(b"\n")
-    rev, prev, tip, now_ms, source, batch, skipped = header.decode().split(" ")
+    rev, prev, tip, now_ms, source, batch, skipped = header.decode().split(" ")[:7]
     out = {int(index) for index in skipped.split(",") if index}
-    operations = [_operation(raw) for index, raw in enumerate(unpack(payload)) if index not in out]
+    operations = [
+        _operation(raw)
+        for index, raw in enumerate(unpack(payload))
+        if index not in out and raw[0] in _KINDS  # a later version's: nothing that our mirror shows
+    ]
     return Event(int(rev), prev, tip, int(now_ms), source, int(batch), operations)
 
 

@@ -8,6 +8,7 @@ from rpn.messages import TaskAssign, TaskCancelled
 from rpn.model import TaskState
 from rpn.replica import Change
 from rpn.store.commits import Decision
+from rpn.store.keys import task_member
 from rpn.store.records import (
     CancelEntry,
     DoneEntry,
@@ -22,6 +23,7 @@ from scheduler import life as lives
 from scheduler.desk import Desk
 from scheduler.keeper import Keeper
 from scheduler.open_tasks import OpenTask, OpenTasks
+from scheduler.poison import blaming
 from scheduler.queue import TaskKey
 
 PATIENCE_MS = 2000
@@ -60,7 +62,8 @@ class Foreman:
     def load(self, stored: list[StoredTask], now_ms: int) -> None:
         """Take over the tasks that the store has open."""
         for each in stored:
-            task = self._admit(self._docket.decide(), each, now_ms)
+            with blaming("open", task_member(each.task.submitter_id, each.task.id), each):
+                task = self._admit(self._docket.decide(), each, now_ms)
             self._taken_over[task.key] = task.life.submitted_ms
 
     def take(self, entry_id: str, entry: TaskStreamEntry, stored: StoredTask | None, now_ms: int) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 from rpn.errors import StoreUnavailable
 from rpn.replica import Change, Replica
+from rpn.service import cause
 from rpn.settings import SchedulerSettings
 from rpn.store.commits import Deposed
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
 from rpn.store.leadership import Leadership
 from scheduler.counts import Counts
+from scheduler.poison import Poison, Poisoned
 from scheduler.standing import Standing
 from scheduler.term import Term
 
@@ -46,6 +48,7 @@ class Leader:
         self._fence: int | None = None
         self._retired = asyncio.Event()
         self._away = False
+        self._poison: set[Poison] = set()
 
     @property
     def leads(self) -> bool:
@@ -100,12 +103,15 @@ class Leader:
             self._clock,
             self.counts,
             fence=fence,
+            poison=self._poison,
         )
         lost: StoreUnavailable | None = None
         try:
             await self._term.run()
         except* Deposed:
             log.info("no longer leading")
+        except* Poisoned as poisoned:
+            self._learn(poisoned)
         except* StoreUnavailable as group:
             lost = StoreUnavailable(str(group.exceptions[0]))
         finally:
@@ -113,6 +119,13 @@ class Leader:
         await self._release(fence)
         if lost is not None:
             raise lost
+
+    def _learn(self, failure: BaseException) -> None:
+        """The next leadership reads everything anew, and lets this one thing go."""
+        poisoned = cause(failure, Poisoned)
+        if poisoned is not None:
+            log.error("%s", poisoned, exc_info=poisoned.__cause__)
+            self._poison.add(poisoned.poison)
 
     async def _release(self, fence: int) -> None:
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from rpn.replica import Change, Mirrored, What
 from rpn.settings import SchedulerSettings
 from rpn.store.backlog import Backlog
 from rpn.store.commits import Committed
+from rpn.store.keys import task_member
 from rpn.store.records import RequestStreamEntry, StoredTask, SubmitEntry, TaskStreamEntry
 from scheduler.allocations import PAUSE_MS, REQUESTER, Allocations
 from scheduler.assigner import REVIEW_EVERY_MS, Assigner
@@ -18,6 +19,7 @@ from scheduler.docket import Item
 from scheduler.foreman import Foreman
 from scheduler.keeper import Keeper
 from scheduler.open_tasks import TASK, OpenTasks
+from scheduler.poison import Poison, blaming
 from scheduler.queue import TaskKey
 from scheduler.standing import Standing
 
@@ -31,12 +33,20 @@ class Matchmaker:
     """The memory of one leadership. Every round is: decide, commit, settle."""
 
     def __init__(
-        self, devices: Mapping[str, Mirrored], settings: SchedulerSettings, counts: Counts, *, fence: int
+        self,
+        devices: Mapping[str, Mirrored],
+        settings: SchedulerSettings,
+        counts: Counts,
+        *,
+        fence: int,
+        poison: Collection[Poison] = (),
     ) -> None:
+        """`poison` is what the leaderships before have failed on."""
         desk = Desk(devices, settings, counts, fence=fence)
         self.ledger = desk.ledger
         self._devices = devices
         self._counts = counts
+        self._poison = poison
         self._docket = desk.docket
         self._keeper = desk.keeper
         self._courier = desk.courier
@@ -58,7 +68,8 @@ class Matchmaker:
         for device in self._devices.values():
             self.ledger.update(device)
         self._allocations.load(backlog.allocations, now_ms)
-        self._foreman.load(backlog.tasks, now_ms)
+        named = [(task_member(each.task.submitter_id, each.task.id), each) for each in backlog.tasks]
+        self._foreman.load([each for name, each in named if Poison("open", name) not in self._poison], now_ms)
         for device_id in self.ledger.devices():
             if device_id not in self._devices:
                 self._absent.remember(device_id, now_ms + ABSENCE_LIMIT_MS)
@@ -70,10 +81,26 @@ class Matchmaker:
         stored: Mapping[TaskKey, StoredTask],
     ) -> None:
         """Take in what was read from the streams; `stored` has the tasks that were submitted."""
-        self._request_entries.extend(requests)
+        for entry_id, request in requests:
+            if Poison("requests", entry_id) in self._poison:
+                self.drop("requests", entry_id)
+            else:
+                self._request_entries.append((entry_id, request))
         for entry_id, entry in tasks:
+            if Poison("tasks", entry_id) in self._poison:
+                self.drop("tasks", entry_id)
+                continue
             task = stored.get((entry.submitter_id, entry.task_id)) if isinstance(entry, SubmitEntry) else None
             self._task_entries.append((entry_id, entry, task))
+
+    def drop(self, stream: str, entry_id: str) -> None:
+        """Let go of an entry that nobody can make sense of, in a decision of its own."""
+        decision = self._docket.decide()
+        if stream == "requests":
+            decision.request_processed(entry_id)
+        else:
+            decision.task_entry_processed(entry_id)
+        self._counts.entries_dropped += 1
 
     @property
     def queued(self) -> int:
@@ -98,10 +125,14 @@ class Matchmaker:
         self._ring(now_ms)
         self._foreman.reconcile(now_ms)
         for _ in range(min(BATCH, len(self._task_entries))):
-            self._foreman.take(*self._task_entries.popleft(), now_ms)
+            entry_id, entry, stored = self._task_entries.popleft()
+            with blaming("tasks", entry_id, entry):
+                self._foreman.take(entry_id, entry, stored, now_ms)
         self._allocations.retry(now_ms)
         for _ in range(min(BATCH, len(self._request_entries))):
-            self._allocations.take(*self._request_entries.popleft(), now_ms)
+            request_id, request = self._request_entries.popleft()
+            with blaming("requests", request_id, request):
+                self._allocations.take(request_id, request, now_ms)
         self._assigner.assign(now_ms, limit=BATCH)
         self._assigner.review(now_ms)
         self._courier.forget_old(now_ms)

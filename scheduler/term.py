@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import perf_counter
 
 from rpn.replica import Change, Mirrored, What
@@ -18,6 +18,7 @@ from rpn.store.tasks import Tasks
 from scheduler.counts import Counts
 from scheduler.docket import Item
 from scheduler.matchmaker import BATCH, Matchmaker
+from scheduler.poison import Poison
 from scheduler.queue import TaskKey
 from scheduler.standing import Standing
 
@@ -40,6 +41,7 @@ class Term:
         counts: Counts,
         *,
         fence: int,
+        poison: Collection[Poison] = (),
     ) -> None:
         lease_ms = int(settings.scheduler_lease_s * 1000)
         self._connection = connection
@@ -56,7 +58,7 @@ class Term:
         )
         self._intake = Intake(connection, keys)
         self._tasks = Tasks(connection, keys)
-        self._matchmaker = Matchmaker(devices, settings, counts, fence=fence)
+        self._matchmaker = Matchmaker(devices, settings, counts, fence=fence, poison=poison)
         self._changes: list[Change] = []
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -72,7 +74,7 @@ class Term:
         return self._matchmaker.standing()
 
     async def run(self) -> None:
-        """Lead. Raises Deposed or StoreUnavailable, in a group: all memory is void then."""
+        """Lead. Raises Deposed, StoreUnavailable or Poisoned, in a group: all memory is void then."""
         backlog = await self._load()
         self._changes.clear()  # the mirror has them, and the ledger is built from the mirror
         self._matchmaker.rebuild(backlog, self._clock())
@@ -102,7 +104,9 @@ class Term:
                 self._room.clear()
                 await self._room.wait()
             intaken = await self._intake.read(block_ms=self._renew_ms, count=BATCH)
-            if intaken.requests or intaken.tasks:
+            if any(intaken):
+                for stream, entry_id in intaken.unreadable:
+                    self._matchmaker.drop(stream, entry_id)
                 stored = await self._submitted(intaken.tasks)
                 self._matchmaker.hear(intaken.requests, intaken.tasks, stored)
                 self._wake.set()

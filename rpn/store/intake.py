@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import logging
+from typing import Any, NamedTuple, get_args
+
+import msgspec
 
 from rpn.codec import unpack_record
 from rpn.store.connection import Connection, Dedicated
 from rpn.store.keys import Keys
-from rpn.store.records import RequestStreamEntry, TaskStreamEntry
+from rpn.store.records import RequestStreamEntry, TaskStreamEntry, tag_of
+
+log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 2.0
 """how long a reply may take beyond the time it was told to wait"""
+
+
+KINDS: dict[str, Any] = {"requests": RequestStreamEntry, "tasks": TaskStreamEntry}
+TAGS = {place: {kind.__struct_config__.tag for kind in get_args(KINDS[place])} for place in KINDS}
+
+
+class Unreadable(NamedTuple):
+    """An entry that is broken."""
+
+    place: str
+    """requests or tasks"""
+    entry_id: str
 
 
 class Intaken(NamedTuple):
@@ -18,6 +35,8 @@ class Intaken(NamedTuple):
 
     requests: list[tuple[str, RequestStreamEntry]]
     tasks: list[tuple[str, TaskStreamEntry]]
+    unreadable: list[Unreadable]
+    """what no version could read"""
 
 
 class Intake:
@@ -29,6 +48,8 @@ class Intake:
         self._after = {keys.requests: "0", keys.tasks: "0"}
         self._link: Dedicated | None = None
         self._opened: Any = None
+        self._unknown: set[str] = set()
+        """kinds of entries that we have said we leave alone"""
 
     def rewind(self) -> None:
         """Start from the oldest entry again."""
@@ -52,10 +73,10 @@ class Intake:
             await self.close()
             raise
         found = {name.decode(): entries for name, entries in reply or []}
-        return Intaken(
-            self._decoded(self._keys.requests, found, RequestStreamEntry),
-            self._decoded(self._keys.tasks, found, TaskStreamEntry),
-        )
+        unreadable: list[Unreadable] = []
+        requests = self._decoded("requests", self._keys.requests, found, unreadable)
+        tasks = self._decoded("tasks", self._keys.tasks, found, unreadable)
+        return Intaken(requests, tasks, unreadable)
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -70,10 +91,23 @@ class Intake:
             self._opened = opened
         return self._link
 
-    def _decoded(self, stream: str, found: dict[str, Any], kind: Any) -> list[tuple[str, Any]]:
-        decoded = [
-            (entry_id.decode(), unpack_record(kind, fields[1])) for entry_id, fields in found.get(stream, [])
-        ]
-        if decoded:
-            self._after[stream] = decoded[-1][0]
+    def _decoded(
+        self, place: str, stream: str, found: dict[str, Any], unreadable: list[Unreadable]
+    ) -> list[tuple[str, Any]]:
+        """What can be read; what cannot goes to `unreadable`, what a later version may read nowhere."""
+        kind, decoded = KINDS[place], []
+        for name, fields in found.get(stream, []):
+            self._after[stream] = entry_id = name.decode()
+            try:
+                decoded.append((entry_id, unpack_record(kind, fields[1])))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                tag = tag_of(fields[1])
+                if not tag or tag in TAGS[place]:
+                    log.error(
+                        "cannot read entry %s of %s (%s): %r", entry_id, stream, error, fields[1][:1000]
+                    )
+                    unreadable.append(Unreadable(place, entry_id))
+                elif tag not in self._unknown:
+                    self._unknown.add(tag)
+                    log.warning("leaving entries %r of %s to a scheduler that knows them", tag, stream)
         return decoded

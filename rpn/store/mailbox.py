@@ -79,5 +79,5 @@ def _after(entry_id: bytes) -> bytes:
 
 
 def _letter(packed: bytes) -> Letter:
-    device_id, session, inbox_id, frame = unpack(packed)
+    device_id, session, inbox_id, frame = unpack(packed)[:4]
     return Letter(device_id.decode(), session.decode(), inbox_id.decode(), frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from rpn.model import Requirements, Share, Task, TaskState
@@ -9,6 +10,15 @@ from rpn.model import Requirements, Share, Task, TaskState
 
 class Entry(Struct, frozen=True, array_like=True, tag=True):
     """One thing asked of the scheduler, as it stands in a stream."""
+
+
+def tag_of(data: bytes) -> str:
+    """What kind of entry this says it is; empty if it is none at all."""
+    try:
+        found = msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], str) else ""
 
 
 # --- the stream of requests -------------------------------------------------------------------

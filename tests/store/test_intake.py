@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from rpn.codec import pack_record
 from rpn.errors import StoreUnavailable
 from rpn.store.connection import Connection
-from rpn.store.intake import Intake
+from rpn.store.intake import Intake, Unreadable
 from rpn.store.keys import Keys
 from rpn.store.records import CancelEntry, Entry, ReconcileEntry, SubmitEntry
 from tests.store.deciding import request
@@ -31,7 +32,7 @@ async def add(connection: Connection, stream: str, *entries: Entry) -> None:
 
 
 async def test_nothing_comes_of_nothing(intake: Intake) -> None:
-    assert await intake.read(block_ms=1, count=10) == ([], [])
+    assert await intake.read(block_ms=1, count=10) == ([], [], [])
 
 
 async def test_what_was_added_is_read_once_in_order(
@@ -43,7 +44,7 @@ async def test_what_was_added_is_read_once_in_order(
     found = await intake.read(block_ms=1, count=10)
     assert [entry for _, entry in found.tasks] == entries
     assert [entry for _, entry in found.requests] == [request()]
-    assert await intake.read(block_ms=1, count=10) == ([], [])
+    assert await intake.read(block_ms=1, count=10) == ([], [], [])
 
 
 async def test_a_large_backlog_comes_in_parts(connection: Connection, keys: Keys, intake: Intake) -> None:
@@ -91,3 +92,29 @@ async def test_a_cancelled_read_loses_nothing(connection: Connection, keys: Keys
         await waiting
     await add(connection, keys.tasks, SubmitEntry("a", "t"))
     assert len((await intake.read(block_ms=1, count=10)).tasks) == 1
+
+
+async def raw(connection: Connection, stream: str, value: object) -> str:
+    """An entry as another version, or nobody, would write it; its id."""
+    packed = value if isinstance(value, bytes) else msgspec.msgpack.encode(value)
+    return str((await connection.command("XADD", stream, "*", "e", packed)).decode())
+
+
+async def test_what_a_later_version_asks_is_left_to_it_and_told_once(
+    connection: Connection, keys: Keys, intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        await raw(connection, keys.tasks, ["migrate", number])
+    await add(connection, keys.tasks, SubmitEntry("a", "t"))
+    found = await intake.read(block_ms=1, count=10)
+    assert ([entry for _, entry in found.tasks], found.unreadable) == ([SubmitEntry("a", "t")], [])
+    assert [record.message.count("migrate") for record in caplog.records] == [1]
+    assert await connection.command("XLEN", keys.tasks) == 4
+
+
+@pytest.mark.parametrize("value", [b"\xc1", ["submit", "a"], ["submit", 1, 2], [], "submit", {"a": 1}])
+async def test_what_nobody_could_read_is_named(
+    connection: Connection, keys: Keys, intake: Intake, value: object
+) -> None:
+    entry_id = await raw(connection, keys.tasks, value)
+    assert await intake.read(block_ms=1, count=10) == ([], [], [Unreadable("tasks", entry_id)])
