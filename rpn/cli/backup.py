@@ -28,13 +28,16 @@ def _where(command: Command) -> Command:
         ("redis-url", "RPN_REDIS_URL"),
     ):
         command = click.option(f"--{name}", metavar="VALUE", help=text)(command)
-    return click.argument("file", type=click.Path(path_type=Path, dir_okay=False))(command)
+    return click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))(command)
 
 
 @click.command(short_help="Save a pool's data in a file.")
 @_where
 def backup(file: Path, **where: str | None) -> None:
-    """Save all that a pool holds in FILE, as it is at one moment. The pool goes on working."""
+    """Save all that a pool holds in FILE (`-`: standard output), as it is at one moment.
+
+    The pool goes on working.
+    """
     _work(["save", str(file)], where)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ import msgpack
 from rpn.errors import BackupFailed
 
 MAGIC = b"rpn backup 1\n"
+PIPE = Path("-")
+"""standard output, or input"""
 DIGEST_SIZE = hashlib.sha256().digest_size
 
 
@@ -63,7 +66,11 @@ def unpack_archive(data: bytes) -> Archive:
 
 def write(path: Path, archive: Archive) -> int:
     """Write the file whole or not at all, for its owner alone; answers its size. Raises BackupFailed."""
-    data, part = pack_archive(archive), path.with_name(f"{path.name}.{os.getpid()}.part")
+    data = pack_archive(archive)
+    if path == PIPE:
+        sys.stdout.buffer.write(data)
+        return len(data)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
@@ -79,6 +86,6 @@ def write(path: Path, archive: Archive) -> int:
 def read(path: Path) -> Archive:
     """Raises BackupFailed: it cannot be read, or is not whole."""
     try:
-        return unpack_archive(path.read_bytes())
+        return unpack_archive(sys.stdin.buffer.read() if path == PIPE else path.read_bytes())
     except OSError as error:
         raise BackupFailed(f"cannot read {path}: {error.strerror}") from None

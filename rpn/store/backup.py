@@ -129,7 +129,8 @@ async def _main(what: str, path: Path, *, force: bool) -> str:
 def main(arguments: list[str]) -> int:
     """`save FILE` or `restore FILE [--force]`; the exit status."""
     try:
-        print(asyncio.run(_main(arguments[0], Path(arguments[1]), force="--force" in arguments[2:])))
+        done = asyncio.run(_main(arguments[0], Path(arguments[1]), force="--force" in arguments[2:]))
+        print(done, file=sys.stderr if arguments[:2] == ["save", "-"] else sys.stdout)
     except RPNError as error:
         print(f"rpn: {error}", file=sys.stderr)
         return 1

@@ -34,6 +34,10 @@ class Script:
         """The command that runs it, if the server has it already."""
         return ("EVALSHA", self._digest, len(keys), *keys, *args)
 
+    def whole(self, keys: list[str], args: list[Any]) -> tuple[Any, ...]:
+        """The command that runs it on a server that does not have it."""
+        return ("EVAL", self._source, len(keys), *keys, *args)
+
     async def run(self, keys: list[str], args: list[Any], *, lasting: bool = False) -> Any:
         """Run it once. Raises StoreUnavailable, after which it may or may not have been done.
 
@@ -42,7 +46,7 @@ class Script:
         try:
             return await self._send(self.words(keys, args), lasting=lasting)
         except NoScriptError:
-            return await self._send(("EVAL", self._source, len(keys), *keys, *args), lasting=lasting)
+            return await self._send(self.whole(keys, args), lasting=lasting)
 
     async def run_until_known(
         self, keys: list[str], args: list[Any], *, lasting: bool = False, limit_s: float = UNKNOWN_LIMIT_S

@@ -30,12 +30,12 @@ async def run_steps(connection: Connection, steps: list[Step[Any]]) -> list[Any]
     """
     commands = [step.script.words(step.keys, step.args) for step in steps]
     replies = await connection.commands(commands, lasting=True)
-    return [await _answer(step, reply) for step, reply in zip(steps, replies, strict=True)]
+    return [await _answer(connection, step, reply) for step, reply in zip(steps, replies, strict=True)]
 
 
-async def _answer(step: Step[Any], reply: Any) -> Any:
+async def _answer(connection: Connection, step: Step[Any], reply: Any) -> Any:
     if isinstance(reply, NoScriptError):
-        reply = await step.script.run(step.keys, step.args, lasting=True)
+        [reply] = await connection.commands([step.script.whole(step.keys, step.args)], lasting=True)
     if isinstance(reply, RPNError):
         return reply
     if isinstance(reply, Exception):

@@ -41,6 +41,13 @@ def test_what_was_saved_comes_back_elsewhere(data_dir: Path, tmp_path: Path) -> 
         assert client.hgetall(Keys("default").devices) == {b"a": b"x"}
 
 
+def test_a_backup_goes_through_a_pipe(data_dir: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -P -m rpn.cli backup - --data-dir {data_dir} | "
+    command += f"{sys.executable} -P -m rpn.cli restore - --data-dir {tmp_path / 'new'}"
+    piped = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30)
+    assert piped.stdout.startswith("restored pool default: 2 keys")
+
+
 def test_a_restore_over_something_wants_force(data_dir: Path, tmp_path: Path) -> None:
     file = str(tmp_path / "pool.backup")
     assert rpn("backup", file, "--data-dir", str(data_dir)).returncode == 0
