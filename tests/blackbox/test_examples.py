@@ -87,6 +87,11 @@ def example_device(cluster: Cluster) -> Message | None:
     return next((device for device in listed if device["id"] == "my-device-1"), None)
 
 
+def _reported(cluster: Cluster) -> bool:
+    device = example_device(cluster)
+    return device is not None and device["resources"]["gpuName"] == "NVIDIA RTX 3080"
+
+
 def test_the_javascript_example(pool_on_3000: Cluster, tmp_path: Path) -> None:
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
@@ -109,10 +114,10 @@ def test_the_javascript_example(pool_on_3000: Cluster, tmp_path: Path) -> None:
         example.wait_printed("New device: Visitor")
         visitor.close()
         example.wait_printed(f"Device left: {visitor.device_id}")
+        wait_for(lambda: _reported(pool_on_3000), within_s=5, what="the example's own measurement")
         device = example_device(pool_on_3000)
         assert device is not None
         assert (device["name"], device["platform"]) == ("My Computer", "linux")
-        assert device["resources"]["gpuName"] == "NVIDIA RTX 3080"
     finally:
         example.end()
 
