@@ -148,6 +148,8 @@ class Hub:
             return
         peer.lagging = False
         missed, peer.missed = peer.missed, {}
+        if peer.welcome is not None:
+            return  # the list that waits for it tells all that it missed
         frames: list[bytes] = []
         for device_id, joined in missed.items():
             device = self._replica.devices.get(device_id)

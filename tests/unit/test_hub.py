@@ -226,6 +226,19 @@ async def test_one_who_still_does_not_take_it_goes_on_lagging() -> None:
 
 
 @virtual_time
+async def test_a_list_that_waits_for_one_who_catches_up_is_not_lost() -> None:
+    async with opened() as house:
+        a = await house.device("a")
+        await quiet(house)
+        a.wire.forget()
+        a.peer.lagging, a.peer.missed = True, {"b": False}
+        house.hub.welcome(a.peer)
+        house.hub.catch_up(a.peer)
+        await settled()
+        assert a.wire.heard == ["devices a"]
+
+
+@virtual_time
 async def test_one_who_catches_up_hears_nothing_that_is_older_than_what_it_was_told() -> None:
     async with opened() as house:
         house.store.happens(join("b"))
