@@ -66,6 +66,8 @@ from rpn.store.tasks import Submitted, Tasks
 
 DATA_LIMIT = 256 * 1024
 """bytes of JSON in a task's `data`, and of a task's result"""
+CAPABILITIES_LIMIT = 4 * 1024
+"""bytes of JSON in what a device tells about itself"""
 
 M = TypeVar("M", bound=FromClient)
 
@@ -115,6 +117,7 @@ class Desk:
     # --- being there --------------------------------------------------------------------------
 
     def _register(self, peer: Peer, message: Register) -> None:
+        _check_payload(message.capabilities, "capabilities", CAPABILITIES_LIMIT)
         self._check_register(peer, message)
         again = peer.device_id == message.device_id
         peer.session.enter(message)
@@ -124,6 +127,7 @@ class Desk:
             peer.address,
             dict(message.labels),
             sorted(message.accepts),
+            capabilities=dict(message.capabilities),
         )
         if again:
             self._uplink.identify(peer)
@@ -319,13 +323,13 @@ def _done(peer: Peer, message: TaskDone) -> DoneEntry:
     return DoneEntry(peer.device_id, message.task_id, message.attempt, message.result.success, outcome)
 
 
-def _check_payload(value: Any, name: str) -> bytes:
+def _check_payload(value: Any, name: str, limit: int = DATA_LIMIT) -> bytes:
     """The JSON of what a client may fill as it likes; raises BadMessage if nobody could take it."""
     if not storable(value.result if isinstance(value, Success) else value):
         raise BadMessage(f"`{name}` holds an integer of over 64 bits, or is nested over {DEPTH_LIMIT} deep")
     encoded = encode(value)
-    if len(encoded) > DATA_LIMIT:
-        raise BadMessage(f"`{name}` is larger than {DATA_LIMIT // 1024} KiB")
+    if len(encoded) > limit:
+        raise BadMessage(f"`{name}` is larger than {limit // 1024} KiB")
     return encoded
 
 

@@ -93,7 +93,7 @@ class Session:
             self.state, self.device_id = State.REGISTERED, message.device_id
             self.accepts = frozenset(message.accepts)
         else:
-            self.state = State.OBSERVING
+            self.state, self.accepts = State.OBSERVING, frozenset(message.accepts)
 
 
 def _device_of(message: FromClient) -> str | None:

@@ -10,7 +10,7 @@ and which of its operations were skipped:
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -47,6 +47,7 @@ class Identity(Struct, frozen=True, array_like=True):
     labels: dict[str, str] = {}
     accepts: list[str] = []
     jail: str = ""
+    capabilities: dict[str, Any] = {}
 
 
 class Report(Struct, frozen=True, array_like=True):

@@ -12,12 +12,15 @@ from msgspec import Meta, Struct, field
 
 from rpn.model import (
     Allocation,
+    Capabilities,
     Device,
     Labels,
     Name,
     PoolUsage,
+    Reason,
     Requirements,
     Resources,
+    Seconds,
     Task,
     TaskResult,
 )
@@ -49,6 +52,10 @@ class FinishedAttempt(RunningAttempt, frozen=True):
     result: TaskResult
 
 
+Accepts = frozenset[Literal["tasks", "events", "acks"]]
+"""`tasks`: runs tasks; `events`: wants to know what happens; `acks`: acknowledges results"""
+
+
 class Register(Request, frozen=True, tag="register"):
     """Join the pool as a device; everything after `platform` is opt-in."""
 
@@ -56,8 +63,8 @@ class Register(Request, frozen=True, tag="register"):
     device_name: Name
     platform: Name
     labels: Labels = {}
-    accepts: frozenset[Literal["tasks", "events", "acks"]] = frozenset()
-    """`tasks`: runs tasks; `events`: wants to know what happens; `acks`: acknowledges results"""
+    capabilities: Capabilities = {}
+    accepts: Accepts = frozenset()
     receives: Literal["all", "none"] = "all"
     """`none`: no broadcasts, only what is addressed to this device"""
     running: list[RunningAttempt] | None = None
@@ -85,6 +92,10 @@ class ResourceRequest(Request, frozen=True, tag="resource_request"):
 
     device_id: Name
     requirements: Requirements
+    ttl_s: Seconds | None = field(default=None, name="ttl")
+    """opt-in: seconds it is held unless renewed; by default as long as the requester is in the pool"""
+    dry_run: bool = False
+    """opt-in: answer what would be allocated now, and reserve nothing"""
 
 
 class TaskSubmit(Request, frozen=True, tag="task_submit"):
@@ -98,6 +109,15 @@ class TaskSubmit(Request, frozen=True, tag="task_submit"):
 
 class Observe(Request, frozen=True, tag="observe"):
     """Watch the pool without being a device."""
+
+    accepts: frozenset[Literal["events"]] = frozenset()
+
+
+class AllocationRenew(Request, frozen=True, tag="allocation_renew"):
+    """Hold an allocation for `ttl` seconds from now."""
+
+    allocation_id: Name
+    ttl_s: Seconds = field(name="ttl")
 
 
 class ResourceRelease(Request, frozen=True, tag="resource_release"):
@@ -195,6 +215,12 @@ class ResourceAllocation(Message, frozen=True, tag="resource_allocation", omit_d
 
     allocation: Allocation
     request_id: str | None = None
+    reason: Reason | None = None
+    """why it is not fulfilled; only to clients that opted in"""
+    dry_run: bool = False
+    """nothing was reserved; only in the answer to a dry run"""
+    expires_at: str | None = None
+    """when it ends unless renewed; only if it was asked for with a `ttl`"""
 
 
 class TaskResultMessage(Message, frozen=True, tag="task_result"):
@@ -213,6 +239,18 @@ class Error(Message, frozen=True, tag="error", omit_defaults=True):
 
     error: str
     code: str
+    request_id: str | None = None
+
+
+class AllocationUpdate(Message, frozen=True, tag="allocation_update", omit_defaults=True):
+    """To a holder that opted in: what it holds has changed."""
+
+    allocation: Allocation
+    """as it is now; without shares when it is over"""
+    change: Literal["replaced", "reduced", "renewed", "released", "expired"]
+    """a lost share was replaced, or could not be; it is held longer; given back; its time was over"""
+    lost_device_id: str | None = None
+    expires_at: str | None = None
     request_id: str | None = None
 
 
@@ -244,6 +282,8 @@ class TaskStatus(Message, frozen=True, tag="task_status", omit_defaults=True):
     device_id: str | None = None
     attempts: int = 0
     request_id: str | None = None
+    reason: Reason | None = None
+    """why it waits"""
 
 
 class TaskProgress(Message, frozen=True, tag="task_progress", omit_defaults=True):
@@ -260,6 +300,23 @@ class Acked(Message, frozen=True, tag="ack"):
     ids: list[str]
 
 
+class PoolEvent(Message, frozen=True, tag="pool_event", omit_defaults=True):
+    """To clients that accept `events`: something happened in the pool; at most 20 a second a kind."""
+
+    kind: Literal["device_joined", "device_left", "task", "allocation", "leader", "gateway", "policy"]
+    at: str
+    """UTC, ISO 8601 with milliseconds and Z"""
+    device_id: str | None = None
+    task_id: str | None = None
+    submitter_id: str | None = None
+    allocation_id: str | None = None
+    gateway_id: str | None = None
+    state: str | None = None
+    """of a task: where it is now; of an allocation: held, refused, freed; of a gateway: up, down"""
+    reason: str | None = None
+    """of a device that left: closed, cut, silent; else for people"""
+
+
 class ServerDraining(Message, frozen=True, tag="server_draining"):
     """To clients that opted in: this gateway goes away; come back after so long."""
 
@@ -272,6 +329,7 @@ FromServer = (
     | DeviceLeft
     | ResourceChanged
     | ResourceAllocation
+    | AllocationUpdate
     | TaskResultMessage
     | Error
     | TaskAssign
@@ -279,5 +337,6 @@ FromServer = (
     | TaskStatus
     | TaskProgress
     | Acked
+    | PoolEvent
     | ServerDraining
 )

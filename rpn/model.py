@@ -7,9 +7,9 @@ Units are API.md's: `cpu` is core-percent (100 = one full core), a device's `cpu
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 LARGEST = 2**53
 """The largest amount of anything: what a double still counts exactly."""
@@ -23,6 +23,10 @@ Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
 
 Label = Annotated[str, Meta(max_length=128, pattern=_PRINTABLE.replace("+", "*"))]
 Labels = Annotated[dict[Name, Label], Meta(max_length=32)]
+
+Capabilities = Annotated[dict[Name, Any], Meta(max_length=64)]
+"""What a device tells about itself beside its resources: small JSON values by name. Those that
+placement knows: `types` and `commands`, lists of the task types and commands it would run."""
 
 
 class Resources(Struct, frozen=True, rename="camel", gc=False):
@@ -58,12 +62,22 @@ class PoolUsage(Struct, frozen=True, rename="camel", gc=False):
 
 
 class Requirements(Struct, frozen=True, rename="camel", gc=False):
-    """What a request or a task needs: core-percent, MB, MB, one GPU or none."""
+    """What a request or a task needs: core-percent, MB, MB, one GPU or none; all after `gpu` is opt-in."""
 
     cpu: Amount = 0
     memory: Amount = 0
     storage: Amount = 0
     gpu: bool = False
+    devices: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    """exactly so many devices, each with an equal share"""
+    strategy: Literal["pack", "spread"] | UnsetType = UNSET
+    """`pack` (the default): as few devices as will do, the fullest first; `spread`: the emptiest first"""
+    labels: Labels | UnsetType = UNSET
+    """only devices that carry all of these"""
+    exclude: Annotated[list[Name], Meta(max_length=1000)] | UnsetType = UNSET
+    """ids of devices that may not serve it"""
+    allow_self: bool | UnsetType = UNSET
+    """`false`: not the requester's own device, which otherwise comes last"""
 
     @property
     def nothing(self) -> bool:
@@ -118,6 +132,35 @@ class Allocation(Struct, frozen=True, rename="camel"):
     allocated_devices: list[Share]
 
 
+class NearMiss(Struct, frozen=True, rename="camel"):
+    """The device that came closest to serving a request, and what it lacks."""
+
+    device_id: str
+    device_name: str
+    missing: dict[str, int]
+    """by dimension: `cpu` (core-percent), `memory`, `storage` (MB), `gpu`"""
+
+
+class Reason(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """Why a request or a task has nothing; every device is counted once: devices = filtered + exhausted."""
+
+    code: Literal["INFEASIBLE", "INSUFFICIENT", "CONSTRAINT", "QUOTA"]
+    """never with this pool; not now; no device is allowed to; the submitter has what it may have"""
+    message: str
+    """one sentence for people"""
+    devices: int
+    """how many were considered"""
+    filtered: dict[str, int] = field(default_factory=dict)
+    """devices that could not serve it even if they were idle, by the first thing they lack"""
+    exhausted: dict[str, int] = field(default_factory=dict)
+    """devices that could, but not now, by the first thing they lack"""
+    nearest: NearMiss | None = None
+    change: dict[str, int] | None = None
+    """the smallest change that would fit now: the dimensions to be lowered, and to what"""
+    queue_position: int | None = None
+    """of a task that waits: how many are before it"""
+
+
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]
 
 
@@ -138,6 +181,10 @@ class Task(Struct, frozen=True, rename="camel", kw_only=True):
     """longest wait for a device, seconds"""
     retries: Annotated[int, Meta(ge=0, le=100)] | None = None
     """how often it may be run again after its device was lost; 0 = at most once"""
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """devices it may be lost with before it counts as poison; by default the pool's setting"""
+    parent_id: Name | None = None
+    """the submitter's task that this one belongs to: it is cancelled together with that"""
 
 
 class TaskState(StrEnum):
