@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from rpn.store.embedded import EmbeddedServer
-from rpn.store.keys import Keys
+from tests.support.amnesty import end_amnesty
 from tests.support.gateways import Pool, gateways
 
 Opened = Callable[..., AbstractAsyncContextManager[Pool]]
@@ -48,11 +46,3 @@ def pool_of(valkey: EmbeddedServer) -> Opened:
             yield pool
 
     return opened
-
-
-def end_amnesty(url: str, pool: str) -> None:
-    """Have the pool look as if it had been swept all the time: a new one spares everybody for 10 s."""
-    with redis.Redis.from_url(url) as connection:
-        run_id = connection.info("server")["run_id"]
-        swept = {"swept": int(time.time() * 1000), "run_id": run_id, "amnesty": 0}
-        connection.hset(Keys(pool).meta, mapping=swept)
