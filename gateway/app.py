@@ -20,6 +20,7 @@ from gateway.errands import Errands
 from gateway.http import Rest
 from gateway.hub import Hub
 from gateway.metrics import Counters, Exposition, GatewayCollector, Gauges
+from gateway.newsagent import Newsagent
 from gateway.peer import Peer
 from gateway.proxies import BehindProxies, networks_of
 from gateway.relay import Relay
@@ -33,6 +34,7 @@ from rpn.store.connection import Connection
 from rpn.store.follower import Follower
 from rpn.store.format import Format
 from rpn.store.keys import Keys
+from rpn.store.news import NewsChannel
 from rpn.store.pool import InboxItem, PoolStore
 from rpn.store.rates import Rates
 from rpn.store.requests import Requests
@@ -71,6 +73,7 @@ class Gateway:
         self._uplink.on_joined = self._on_joined
         self._uplink.on_resync = self._on_resync
         self._watch = Watch(settings, self._hub, self._uplink)
+        self._newsagent = Newsagent(NewsChannel(connection, keys), self._hub)
         self._sweeper = Sweeper(connection, keys, settings)
         self._rest = Rest(
             settings,
@@ -91,6 +94,7 @@ class Gateway:
             self._errands.run,
             self._relay.read_mailbox,
             self._relay.settle_receipts,
+            self._newsagent.run,
             self._sweeper.run,
         ]
         return [self._watch.run, *(after(self._format.understood, job) for job in of_the_store)]

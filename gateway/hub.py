@@ -47,6 +47,8 @@ class Hub:
         """by session: every connection that registered and still stands"""
         self.observers: set[Peer] = set()
         self._audience: dict[Peer, None] = {}
+        self._curious: dict[Peer, None] = {}
+        """those of the audience that accept `events`"""
         self._frames: list[bytes] = []
         self._told: dict[str, bool] = {}
         """devices the round tells of -> they joined in it"""
@@ -78,6 +80,14 @@ class Hub:
     def resource_update(self, device: Mirrored) -> None:
         self._tell(device.id, device.frame)
 
+    def tell_news(self, messages: list[bytes]) -> None:
+        """Events of the pool, for those who accept them and keep up."""
+        for peer in self._curious:
+            if not peer.lagging:
+                peer.addressed += messages
+                self._addressees[peer] = None
+        self._schedule()
+
     def list_changed(self) -> None:
         """Give everybody a fresh list soon, but not too often."""
         self._list_version += 1
@@ -102,6 +112,10 @@ class Hub:
             peer.welcome = self._list(), len(self._frames)
             peer.list_version = self._list_version
             self._audience[peer] = None
+        if peer.hears and "events" in peer.session.accepts:
+            self._curious[peer] = None
+        else:
+            self._curious.pop(peer, None)
         self._newcomers.append(peer)
         self._schedule()
 
@@ -133,6 +147,7 @@ class Hub:
     def drop(self, peer: Peer) -> None:
         """It is gone, or speaks for its device no longer."""
         self._audience.pop(peer, None)
+        self._curious.pop(peer, None)
         self._addressees.pop(peer, None)
         self.observers.discard(peer)
         self.sessions.pop(peer.session_id, None)

@@ -18,6 +18,7 @@ from scheduler.desk import Desk
 from scheduler.docket import Item
 from scheduler.foreman import Foreman
 from scheduler.keeper import Keeper
+from scheduler.news import News
 from scheduler.open_tasks import TASK, OpenTasks
 from scheduler.poison import Poison, blaming
 from scheduler.queue import TaskKey
@@ -44,6 +45,8 @@ class Matchmaker:
         """`poison` is what the leaderships before have failed on."""
         desk = Desk(devices, settings, counts, fence=fence)
         self.ledger = desk.ledger
+        self.news = News()
+        """what is to be told of what was written"""
         self._devices = devices
         self._counts = counts
         self._poison = poison
@@ -67,6 +70,7 @@ class Matchmaker:
             self._keeper.remember(name, at_ms)
         for device in self._devices.values():
             self.ledger.update(device)
+        self.news.add("leader", now_ms, state="up")
         self._allocations.load(backlog.allocations, now_ms)
         named = [(task_member(each.task.submitter_id, each.task.id), each) for each in backlog.tasks]
         self._foreman.load([each for name, each in named if Poison("open", name) not in self._poison], now_ms)
@@ -140,6 +144,11 @@ class Matchmaker:
 
     def settle(self, items: list[Item], committed: Committed, now_ms: int) -> None:
         """Learn what became of a commit: undo what was skipped, send anew what found nobody."""
+        skipped = set(committed.skipped)
+        for index, item in enumerate(items):
+            if item.decision.news and index not in skipped:
+                for kind, what in item.decision.news:
+                    self.news.add(kind, now_ms, **what)
         for index in committed.skipped:
             undo = items[index].undo
             if undo is not None:
@@ -177,8 +186,11 @@ class Matchmaker:
             if change.what is What.LEFT:
                 reported.pop(device.id, None)
                 self._left(device.id, change.reason, now_ms)
+                self.news.add("device_left", now_ms, device_id=device.id, reason=change.reason or None)
                 continue
             reported[device.id] = device
+            if change.what is What.JOINED:
+                self.news.add("device_joined", now_ms, device_id=device.id)
             if change.what in (What.JOINED, What.RESUMED):
                 self._absent.forget(device.id)
                 self._allocations.requester_back(device.id)

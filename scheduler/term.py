@@ -20,6 +20,7 @@ from scheduler.docket import Item
 from scheduler.matchmaker import BATCH, Matchmaker
 from scheduler.poison import Poison
 from scheduler.queue import TaskKey
+from scheduler.reporter import Reporter
 from scheduler.standing import Standing
 
 COMMIT_LIMIT = 256
@@ -59,6 +60,7 @@ class Term:
         self._intake = Intake(connection, keys)
         self._tasks = Tasks(connection, keys)
         self._matchmaker = Matchmaker(devices, settings, counts, fence=fence, poison=poison)
+        self._reporter = Reporter(connection, keys, self._matchmaker.news, clock)
         self._changes: list[Change] = []
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -82,6 +84,7 @@ class Term:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read())
                 group.create_task(self._decide())
+                group.create_task(self._reporter.run())
         finally:
             await self._intake.close()
 

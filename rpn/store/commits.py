@@ -35,13 +35,15 @@ class Delivery(NamedTuple):
 class Decision:
     """One all-or-nothing part of a commit."""
 
-    __slots__ = ("commands", "deliveries", "rests")
+    __slots__ = ("commands", "deliveries", "news", "rests")
 
     def __init__(self) -> None:
         self.rests: dict[str, str] = {}
         self.commands: list[tuple[Any, ...]] = []
         """(command, key, arguments...); the key by its name in Keys, or as (name, its arguments...)"""
         self.deliveries: list[Delivery] = []
+        self.news: list[tuple[str, dict[str, Any]]] = []
+        """what the pool may be told once this is written: a `pool_event`'s kind and fields"""
 
     def rest_on(self, device_id: str, presence: str) -> None:
         """Hold only if the device still has this session on this gateway."""
@@ -77,6 +79,10 @@ class Decision:
 
     def deliver(self, delivery: Delivery) -> None:
         self.deliveries.append(delivery)
+
+    def announce(self, kind: str, **what: Any) -> None:
+        """Once this is written, tell clients that accept `events`; `what` are fields of the `pool_event`."""
+        self.news.append((kind, what))
 
     def request_processed(self, entry_id: str) -> None:
         self.commands.append(("XDEL", "requests", entry_id))

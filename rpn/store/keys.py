@@ -21,6 +21,8 @@ class Keys:
         self.batches = prefix + "batches"
         self.events = prefix + "events"
         """a channel, not a key"""
+        self.news = prefix + "news"
+        """a channel, too"""
         self.requests = prefix + "requests"
         self.tasks = prefix + "tasks"
         self.allocations = prefix + "allocations"

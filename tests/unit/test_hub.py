@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.hub import LIST_EVERY_S, LIST_LIMIT, PAUSE_MAX_S, PAUSE_MIN_S, pause_after
 from rpn.events import Identity, Kind, Operation, Report, pack_identity, pack_report
-from rpn.messages import ResourceChanged
+from rpn.messages import Observe, ResourceChanged
 from tests.support import make
 from tests.support.clock import virtual_time
 from tests.support.house import House, opened, settled
@@ -299,3 +299,44 @@ async def test_registering_again_renames_and_answers_with_the_list() -> None:
         assert a.wire.messages[0]["devices"][0]["name"] == "Renamed"
         assert b.wire.heard == ["devices a b"]
         assert house.store.model.sessions["a"].split()[0] == a.peer.session_id
+
+
+NEWS = [b'{"type":"pool_event","kind":"leader"}']
+
+
+@virtual_time
+async def test_news_are_for_those_who_accept_events() -> None:
+    async with opened() as house:
+        plain = await house.device("plain")
+        agent = await house.device("agent", accepts=frozenset({"events"}), receives="none")
+        curious = await house.device("curious", accepts=frozenset({"events"}))
+        observer = await house.connect()
+        observer.say(Observe(accepts=frozenset({"events"})))
+        await settled()
+        house.hub.tell_news(NEWS)
+        await settled()
+        heard = [each.wire.types.count("pool_event") for each in (plain, agent, curious, observer)]
+        assert heard == [0, 0, 1, 1]
+
+
+@virtual_time
+async def test_who_registers_again_without_events_hears_no_more_news() -> None:
+    async with opened() as house:
+        former = await house.device("former", accepts=frozenset({"events"}))
+        former.say(make.register("former", accepts=frozenset({"acks"})))
+        await settled()
+        house.hub.tell_news(NEWS)
+        await settled()
+        assert "pool_event" not in former.wire.types
+
+
+@virtual_time
+async def test_who_lags_or_left_misses_the_news() -> None:
+    async with opened() as house:
+        slow = await house.device("slow", accepts=frozenset({"events"}))
+        gone = await house.device("gone", accepts=frozenset({"events"}))
+        slow.peer.lagging = True
+        await gone.hang_up()
+        house.hub.tell_news(NEWS)
+        await settled()
+        assert "pool_event" not in slow.wire.types + gone.wire.types
