@@ -34,6 +34,8 @@ from rpn.messages import (
     FromClient,
     Heartbeat,
     Observe,
+    Ping,
+    Pong,
     Register,
     ResourceChanged,
     ResourceRelease,
@@ -96,6 +98,7 @@ class Desk:
         self._handlers: dict[type[FromClient], Callable[[Peer, Any], None]] = {
             Register: self._register,
             Observe: self._observe,
+            Ping: self._ping,
             Heartbeat: self._heartbeat,
             ResourceUpdate: self._resource_update,
             ResourceRequest: self._resource_request,
@@ -161,6 +164,9 @@ class Desk:
         peer.session.enter(message)
         self._hub.observers.add(peer)
         self._hub.welcome(peer)
+
+    def _ping(self, peer: Peer, message: Ping) -> None:
+        self._hub.deliver(peer, encode(Pong(request_id=message.request_id)))
 
     def _heartbeat(self, peer: Peer, message: Heartbeat) -> None:
         self._uplink.heard(peer)

@@ -10,6 +10,7 @@ from rpn.messages import (
     FromClient,
     Heartbeat,
     Observe,
+    Ping,
     Register,
     ResourceRelease,
     ResourceRequest,
@@ -36,6 +37,7 @@ ALLOWED: dict[State, frozenset[type[FromClient]]] = {
         {
             Register,
             Heartbeat,
+            Ping,
             ResourceUpdate,
             ResourceRequest,
             ResourceRelease,
@@ -47,7 +49,7 @@ ALLOWED: dict[State, frozenset[type[FromClient]]] = {
             Ack,
         }
     ),
-    State.OBSERVING: frozenset({Observe}),
+    State.OBSERVING: frozenset({Observe, Ping}),
 }
 
 NEEDS: dict[type[FromClient], str] = {

@@ -113,6 +113,10 @@ class Observe(Request, frozen=True, tag="observe"):
     accepts: frozenset[Literal["events"]] = frozenset()
 
 
+class Ping(Request, frozen=True, tag="ping"):
+    """How far away is the gateway? It answers `pong` with the same `requestId`."""
+
+
 class AllocationRenew(Request, frozen=True, tag="allocation_renew"):
     """Hold an allocation for `ttl` seconds from now."""
 
@@ -173,6 +177,7 @@ FromClient = (
     | ResourceRequest
     | TaskSubmit
     | Observe
+    | Ping
     | ResourceRelease
     | TaskCancel
     | TaskStarted
@@ -239,6 +244,12 @@ class Error(Message, frozen=True, tag="error", omit_defaults=True):
 
     error: str
     code: str
+    request_id: str | None = None
+
+
+class Pong(Message, frozen=True, tag="pong", omit_defaults=True):
+    """The answer to a `ping`, after everything that was said before it."""
+
     request_id: str | None = None
 
 
@@ -337,6 +348,7 @@ FromServer = (
     | TaskStatus
     | TaskProgress
     | Acked
+    | Pong
     | PoolEvent
     | ServerDraining
 )

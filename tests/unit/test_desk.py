@@ -15,6 +15,7 @@ from rpn.messages import (
     FinishedAttempt,
     Message,
     Observe,
+    Ping,
     ResourceRelease,
     ResourceRequest,
     RunningAttempt,
@@ -174,6 +175,15 @@ async def test_a_gateway_takes_as_many_devices_as_it_may_and_known_ones_always()
 
 
 @virtual_time
+async def test_a_ping_is_answered_to_who_asked_and_nobody_else() -> None:
+    async with opened() as house:
+        asking, other = await house.observer(), await house.device("a")
+        asking.say(Ping(request_id="p1"))
+        await settled()
+        assert {"type": "pong", "requestId": "p1"} in asking.wire.messages
+        assert "pong" not in other.wire.types
+
+
 async def test_observers_have_a_limit_of_their_own() -> None:
     async with opened(observer_limit=1) as house:
         first = await house.observer()

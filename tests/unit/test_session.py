@@ -13,6 +13,7 @@ from rpn.messages import (
     FromClient,
     Heartbeat,
     Observe,
+    Ping,
     ResourceRelease,
     ResourceRequest,
     TaskCancel,
@@ -31,6 +32,7 @@ EVERY: list[FromClient] = [
     ResourceRequest(device_id="a", requirements=Requirements(cpu=1)),
     TaskSubmit(task=Task(id="t", type="compute", submitter_id="a")),
     Observe(),
+    Ping(),
     ResourceRelease(allocation_id="x"),
     TaskCancel(task_id="t"),
     TaskStarted(task_id="t", attempt="1"),
@@ -77,7 +79,7 @@ def test_each_state_takes_its_messages_and_no_other() -> None:
     assert admitted(session()) == FOR_DEVICES
     assert admitted(session("tasks")) == FOR_DEVICES | FOR_AGENTS
     assert admitted(session("acks")) == FOR_DEVICES | {"ack"}
-    assert admitted(observing()) == {"observe"}
+    assert admitted(observing()) == {"observe", "ping"}
 
 
 def test_what_comes_before_register_is_told_so() -> None:
