@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import perf_counter
 
-from rpn.errors import BadSettings, StoreFormatError, StoreUnavailable
+from rpn.errors import BadSettings, StoreFormatError
 from rpn.replica import Change, Replica
 from rpn.service import after, cause, serve
 from rpn.settings import SchedulerSettings
@@ -15,6 +14,7 @@ from rpn.store.follower import Follower
 from rpn.store.format import Format
 from rpn.store.keys import Keys
 from rpn.store.sweep import Sweeper
+from scheduler import vitals
 from scheduler.door import Answer, Door
 from scheduler.leader import Leader
 from scheduler.metrics import CONTENT_TYPE, Gauges, exposition
@@ -71,25 +71,14 @@ class Scheduler:
         return Answer(200, b'{"status":"leading"}' if self.leader.leads else b'{"status":"standing by"}')
 
     async def _metrics(self) -> Answer:
-        streams, ping_s = await self._asked()
         now = Gauges(
             leads=self.leader.leads,
             standing=self.leader.standing(),
             pool_devices=len(self._replica.devices),
             mirror_resyncs=self._follower.resyncs,
-            streams=streams,
-            store_ping_s=ping_s,
+            store=await vitals.look(self._connection, self._keys),
         )
         return Answer(200, exposition(self.leader.counts, now), CONTENT_TYPE)
-
-    async def _asked(self) -> tuple[dict[str, int], float | None]:
-        """The length of each stream, and how long it took the store to say so."""
-        started_s, names = perf_counter(), ("requests", "tasks")
-        try:
-            lengths = await self._connection.commands([("XLEN", getattr(self._keys, name)) for name in names])
-        except StoreUnavailable:
-            return {}, None
-        return dict(zip(names, lengths, strict=True)), perf_counter() - started_s
 
     def _heard(self, changes: list[Change]) -> None:
         self.leader.heard(changes)

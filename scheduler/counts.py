@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rpn.model import TaskState
+from scheduler.durations import Durations
 
 
 @dataclass(slots=True)
@@ -15,6 +16,10 @@ class Counts:
     commits: int = 0
     commit_s: float = 0.0
     """time they took, those that only renewed the lease not counted"""
+    refused: int = 0
+    """commits refused by the fence: another leads, or the lease had run out; each ends a leadership"""
+    store_writes: Durations = field(default_factory=Durations)
+    """every commit, also those that only renew the lease, until the store had it for good"""
     decisions: int = 0
     skipped: int = 0
     """decisions whose devices had moved on"""

@@ -109,6 +109,7 @@ class Leader:
         try:
             await self._term.run()
         except* Deposed:
+            self.counts.refused += not self._retired.is_set()
             log.info("no longer leading")
         except* Poisoned as poisoned:
             self._learn(poisoned)

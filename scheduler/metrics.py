@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -14,6 +20,7 @@ from prometheus_client.registry import Collector
 from rpn import __version__
 from scheduler.counts import Counts
 from scheduler.standing import Standing
+from scheduler.vitals import Vitals
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -26,16 +33,15 @@ class Gauges(NamedTuple):
     """of the leadership; of nothing while another process leads"""
     pool_devices: int
     mirror_resyncs: int
-    streams: dict[str, int]
-    """stream -> entries; empty while the store is away"""
-    store_ping_s: float | None
-    """one round trip to the store; None while it is away"""
+    store: Vitals | None
+    """None while it is away"""
 
 
 _COUNTERS = (
     ("takeovers", "Times this process began to lead.", "takeovers"),
     ("commits", "Commits written.", "commits"),
     ("commit_seconds", "Time that commits took to be written.", "commit_s"),
+    ("commits_refused", "Commits refused by the fence; each ends a leadership.", "refused"),
     ("decisions", "Decisions committed, those that were skipped included.", "decisions"),
     ("decisions_skipped", "Decisions whose devices had moved on.", "skipped"),
     ("deliveries_moved", "Messages whose receiver had moved on.", "moved"),
@@ -76,14 +82,20 @@ class SchedulerCollector(Collector):
         yield CounterMetricFamily(
             "rpn_scheduler_mirror_resyncs", "Snapshots loaded after the first.", value=now.mirror_resyncs
         )
+        yield HistogramMetricFamily(
+            "rpn_scheduler_store_write_seconds",
+            "Time until the store had a commit for good, fsync (and replica, where asked for) included.",
+            buckets=self._counts.store_writes.classes(),
+            sum_value=self._counts.store_writes.sum_s,
+        )
         yield from self._gauges()
+        if self._now.store is not None:
+            yield from _of_the_store(self._now.store)
 
     def _gauges(self) -> Iterator[Metric]:
         now, standing = self._now, self._now.standing
         yield _gauge("leader", "1 while this process decides.", int(now.leads))
-        yield _gauge("store_up", "1 while the pool's server answers.", int(now.store_ping_s is not None))
-        if now.store_ping_s is not None:
-            yield _gauge("store_ping_seconds", "One round trip to the pool's server.", now.store_ping_s)
+        yield _gauge("store_up", "1 while the pool's server answers.", int(now.store is not None))
         yield _gauge("pool_devices", "Devices of the whole pool, as this process sees it.", now.pool_devices)
         yield _gauge("queue_length", "Tasks that wait for a device.", standing.queued)
         yield _gauge("entries_waiting", "Entries read and not decided yet.", standing.unheard)
@@ -92,12 +104,30 @@ class SchedulerCollector(Collector):
         for state, count in standing.tasks.items():
             tasks.add_metric([state.value], count)
         yield tasks
-        streams = GaugeMetricFamily(
-            "rpn_scheduler_stream_length", "Entries in the store not answered yet.", labels=["stream"]
-        )
-        for stream, length in now.streams.items():
-            streams.add_metric([stream], length)
-        yield streams
+
+
+def _of_the_store(store: Vitals) -> Iterator[Metric]:
+    """How the pool's server is; what it does not tell is left out."""
+    yield _gauge("store_ping_seconds", "One round trip to the pool's server.", store.ping_s)
+    streams = GaugeMetricFamily(
+        "rpn_scheduler_stream_length", "Entries in the store not answered yet.", labels=["stream"]
+    )
+    for stream, length in store.streams.items():
+        streams.add_metric([stream], length)
+    yield streams
+    told = {name: value for name, value in store.info.items() if isinstance(value, int | float)}
+    if "used_memory" in told:
+        yield _gauge("store_memory_bytes", "Memory that the pool's server uses.", told["used_memory"])
+    if "maxmemory" in told:
+        text = "Where the pool's server refuses new work; 0: it has no limit of its own."
+        yield _gauge("store_memory_limit_bytes", text, told["maxmemory"])
+    if "used_cpu_user" in told:
+        cpu_s = told["used_cpu_user"] + told["used_cpu_sys"]
+        text = "Processor time of the pool's server; it has one core for its work."
+        yield CounterMetricFamily("rpn_scheduler_store_cpu_seconds", text, value=cpu_s)
+    if "aof_last_write_status" in store.info:
+        well = store.info["aof_last_write_status"] == "ok"
+        yield _gauge("store_log_ok", "1 while the server can write its append-only file.", int(well))
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

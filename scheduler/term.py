@@ -141,8 +141,10 @@ class Term:
             part = items[start : start + COMMIT_LIMIT]
             started_s = perf_counter()
             committed = await self._commits.send([item.decision for item in part])
+            took_s = perf_counter() - started_s
+            self._counts.store_writes.took(took_s)
             if part:
-                self._counts.commit_s += perf_counter() - started_s
+                self._counts.commit_s += took_s
                 self._matchmaker.settle(part, committed, self._clock())
         self._renewed_s = asyncio.get_running_loop().time()
 
