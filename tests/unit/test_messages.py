@@ -48,6 +48,7 @@ SAID_BY_CLIENTS = [
     "resource_request",
     "task_submit",
     "observe",
+    "ping",
     "resource_release",
     "task_cancel",
     "task_started",
