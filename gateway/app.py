@@ -12,6 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from gateway.answers import error_response, json_response
+from gateway.blobs import BlobRoutes
 from gateway.desk import Desk
 from gateway.door import Door
 from gateway.drain import drain
@@ -24,12 +25,14 @@ from gateway.newsagent import Newsagent
 from gateway.peer import Peer
 from gateway.proxies import BehindProxies, networks_of
 from gateway.relay import Relay
+from gateway.toll import Toll
 from gateway.uplink import Uplink
 from gateway.watch import Watch
 from rpn.errors import StoreUnavailable
 from rpn.replica import Change, Replica
 from rpn.service import Job, after
 from rpn.settings import GatewaySettings
+from rpn.store.blobs import Blobs
 from rpn.store.connection import Connection
 from rpn.store.follower import Follower
 from rpn.store.format import Format
@@ -75,11 +78,18 @@ class Gateway:
         self._watch = Watch(settings, self._hub, self._uplink)
         self._newsagent = Newsagent(NewsChannel(connection, keys), self._hub)
         self._sweeper = Sweeper(connection, keys, settings)
+        rates = Rates(connection, keys)
+        self._blobs = BlobRoutes(
+            Blobs(connection, keys, ttl_s=settings.blob_ttl_s, quota_mib=settings.blob_quota_mib),
+            Toll(settings.blob_rate_limit, rates, self._follower, of="blobs:"),
+            counters,
+            limit_mib=settings.blob_limit_mib,
+        )
         self._rest = Rest(
             settings,
             self._replica,
             self._follower,
-            Rates(connection, keys),
+            rates,
             counters,
             Exposition(GatewayCollector(counters, self._gauges)),
         )
@@ -109,6 +119,7 @@ class Gateway:
             routes=[
                 WebSocketRoute("/ws", endpoint),
                 Route("/readyz", self._readyz, methods=["GET"]),
+                *self._blobs.routes(),
                 *self._rest.routes(),
             ],
             exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -15,13 +14,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway.answers import error_response, json_response
-from gateway.limits import LocalRates, rate_address
 from gateway.metrics import Counters, Exposition
+from gateway.toll import Toll
 from rpn.errors import MethodNotAllowed, NotFound, RateLimited, StoreUnavailable
 from rpn.replica import Replica
 from rpn.settings import GatewaySettings
 from rpn.store.follower import Follower
-from rpn.store.rates import WINDOW_MS, Rates
+from rpn.store.rates import Rates
 
 SERVICE = "Resource Pooling Network"
 API_VERSION = "1.0.0"
@@ -41,11 +40,9 @@ class Rest:
         counters: Counters,
         exposition: Exposition,
     ) -> None:
-        self._limit = settings.rest_rate_limit
         self._replica = replica
         self._follower = follower
-        self._rates = rates
-        self._local = LocalRates(WINDOW_MS)
+        self._toll = Toll(settings.rest_rate_limit, rates, follower)
         self._counters = counters
         self._exposition = exposition
         self._started_s = time.monotonic()
@@ -120,7 +117,7 @@ class Rest:
             if request.url.path == "/" and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse("ui/", status_code=302, headers={"Vary": "Accept"})
             try:
-                await self._count(request.client.host if request.client else "")
+                await self._toll.take(request)
                 if not self._follower.loaded:
                     raise StoreUnavailable("the pool's server has not answered yet")
                 response = await handler(request)
@@ -133,21 +130,3 @@ class Rest:
             return response
 
         return guarded
-
-    async def _count(self, address: str) -> None:
-        """Raise RateLimited when this address asks too often."""
-        if not self._limit:
-            return
-        counted = rate_address(address)
-        try:
-            if not self._follower.current:
-                raise StoreUnavailable
-            count, left_ms = await self._rates.count(counted)
-        except StoreUnavailable:
-            now_ms = int(asyncio.get_running_loop().time() * 1000)
-            count, left_ms = self._local.count(counted, now_ms)
-        if count > self._limit:
-            raise RateLimited(
-                f"more than {self._limit} requests a minute from one address",
-                retry_after_s=max(1, -(-left_ms // 1000)),
-            )

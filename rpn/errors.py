@@ -2,13 +2,13 @@
 
     RPNError
     ├── BadInput            the other side said something we cannot take
-    │   ├── BadMessage, BadRequirements, TextOnly, NotFound, MethodNotAllowed
+    │   ├── BadMessage, BadRequirements, TextOnly, BlobMismatch, NotFound, MethodNotAllowed
     ├── NotAllowed          well said, but not by this connection or not now
     │   ├── NotRegistered, WrongDevice, NotAccepted, BadOrigin, BadHost
     ├── Conflict            it contradicts what is already there
     │   └── TaskConflict
     ├── LimitReached        a named limit stands in the way
-    │   ├── DeviceLimit, ObserverLimit, RateLimited, QueueFull, TooManyErrors
+    │   ├── DeviceLimit, ObserverLimit, RateLimited, QueueFull, BlobTooLarge, BlobQuota, TooManyErrors
     ├── Unavailable         not the caller's fault; certainly not done
     │   ├── StoreUnavailable, Draining
     ├── Ended               why the server closes a connection
@@ -48,6 +48,12 @@ class TextOnly(BadInput):
     """A binary frame, where the protocol is JSON in text frames."""
 
     code = "TEXT_ONLY"
+
+
+class BlobMismatch(BadInput):
+    """The content of a blob does not have the SHA-256 it was sent under."""
+
+    code = "BLOB_MISMATCH"
 
 
 class NotFound(BadInput):
@@ -136,6 +142,18 @@ class QueueFull(LimitReached):
     """The pool holds as many open tasks as it may (`RPN_OPEN_TASK_LIMIT`)."""
 
     code = "QUEUE_FULL"
+
+
+class BlobTooLarge(LimitReached):
+    """A blob has more bytes than one may have (`RPN_BLOB_LIMIT_MIB`)."""
+
+    code = "BLOB_TOO_LARGE"
+
+
+class BlobQuota(LimitReached):
+    """The pool holds as many bytes of blobs as it may (`RPN_BLOB_QUOTA_MIB`)."""
+
+    code = "BLOB_QUOTA"
 
 
 class TooManyErrors(LimitReached):

@@ -74,6 +74,14 @@ class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
     """over how long closes are spread when the gateway goes away"""
     open_task_limit: Count = 100_000
     """tasks not finished yet, over the whole pool"""
+    blob_limit_mib: Annotated[int, Meta(ge=1, le=1024)] = 64
+    """what one blob may have"""
+    blob_quota_mib: Annotated[int, Meta(ge=1, le=1_048_576)] = 1024
+    """what all blobs of the pool may have together"""
+    blob_ttl_s: Duration = 86_400
+    """how long a blob is kept that nobody uses"""
+    blob_rate_limit: Count = 3000
+    """requests for blobs a minute and address over all gateways, beside all others; 0 turns it off"""
 
 
 class SchedulerSettings(StoreSettings, frozen=True, kw_only=True):

@@ -31,8 +31,9 @@ STEP_LIMIT_S = 120.0
 STAGED = "staged:"
 STAGED_MS = 600_000
 """how long a restore that was broken off leaves something behind"""
-PASSING = ("lease", "rate:", "request:", "mailbox:", STAGED)
-"""what a restored pool has no use for: who leads, who asked how often, what a gateway had to deliver"""
+PASSING = ("lease", "rate:", "request:", "mailbox:", "blob", STAGED)
+"""what a restored pool has no use for: who leads, who asked how often, what a gateway had to deliver;
+and blobs, which may be many times larger than all the rest: whoever made one can send it again"""
 TOGETHER = 500
 """commands in one round trip"""
 CHUNK = 1000

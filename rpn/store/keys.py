@@ -30,6 +30,10 @@ class Keys:
         self.due = prefix + "due"
         self.lease = prefix + "lease"
         self.fence = prefix + "fence"
+        self.blob_ends = prefix + "blob_ends"
+        """when each blob and each upload expires; goes with the last of them"""
+        self.blob_sizes = prefix + "blob_sizes"
+        """how many bytes each has, and `total`"""
         self.permanent = frozenset(
             {
                 self.meta,
@@ -61,6 +65,10 @@ class Keys:
     def request(self, mark: str) -> str:
         """Remembers that an entry went into the stream of requests, so that it goes in once."""
         return f"{self.prefix}request:{mark}"
+
+    def blob(self, name: str) -> str:
+        """Of a SHA-256, or of an upload that may become one."""
+        return f"{self.prefix}blob:{name}"
 
     def rate(self, address: str) -> str:
         return f"{self.prefix}rate:{address}"
