@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from agent import identity
+from agent import identity, jail
 from agent.config import FILE_NAME, AgentConfig, load_config
 from agent.meter import Meter
 from agent.reporter import Reporter
@@ -45,7 +45,8 @@ class Agent:
         self._device = Device(
             parse_servers(settings.server), self._register, self._heard, on_online=self._online
         )
-        self._spawner = Spawner(data_dir / WORK_FOLDER) if CAN_SPAWN else None
+        needed = {place for command in config.commands.values() for place in command.places}
+        self._spawner = Spawner(data_dir / WORK_FOLDER, needed=needed) if CAN_SPAWN else None
         self._runner: Runner | None = None
         self._meter: Meter | None = None
         if self._spawner is not None:
@@ -78,7 +79,7 @@ class Agent:
             device_id=self._device_id,
             device_name=self._device_name,
             platform=identity.platform(),
-            labels={"jail": "basic"} if self._runner is not None else {},
+            labels={"jail": jail.level()} if self._runner is not None else {},
             accepts=frozenset({"tasks", "acks"} if self._runner is not None else {"acks"}),
             receives="none",
             running=running,

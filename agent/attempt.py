@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 
+from agent.ending import explained
+from agent.limits import limits_for
 from agent.output import Collector, Log, result_of, too_much
-from agent.plan import Plan, failed, rejected
-from agent.spawner import CannotStart, Order, Spawned, Spawner, WardenLost, minimal_environment
+from agent.plan import Plan, rejected
+from agent.spawner import CannotStart, End, Order, Spawned, Spawner, WardenLost, minimal_environment
 from rpn.messages import TaskAssign
-from rpn.model import Outcome, TaskResult
+from rpn.model import TaskResult
 
 LAST_WORDS_S = 1.0
 """How long we read on after a task has ended, should something still hold its streams."""
@@ -34,6 +35,7 @@ class Attempt:
         self.task_id = assign.task_id
         self.attempt = assign.attempt
         self.plan = plan
+        self.requirements = assign.requirements
         self.pid: int | None = None
         """of the process that leads it, while it runs"""
         self.begun = False
@@ -42,12 +44,26 @@ class Attempt:
         self._on_log = on_log
         self._verdict: TaskResult | None = None
         self._stopped = asyncio.Event()
+        self._spawned: Spawned | None = None
+        self._suspended = False
 
     def stop(self, result: TaskResult) -> None:
         """Kill what runs; `result` is the outcome, unless there is one already."""
         if self._verdict is None:
             self._verdict = result
         self._stopped.set()
+
+    async def suspend(self, spawner: Spawner) -> None:
+        """Let it stand still, from its start if it has not begun."""
+        self._suspended = True
+        if self._spawned is not None:
+            await spawner.suspend(self._spawned)
+
+    async def resume(self, spawner: Spawner) -> None:
+        """Let it go on."""
+        self._suspended = False
+        if self._spawned is not None:
+            await spawner.resume(self._spawned)
 
     async def run(self, spawner: Spawner) -> TaskResult:
         """Run in a folder of its own, which is gone afterwards, and tell how it ended."""
@@ -57,7 +73,7 @@ class Attempt:
             try:
                 return await self._run_in(folder, spawner)
             finally:
-                self.pid = None
+                self.pid = self._spawned = None
                 await _remove(folder)
         except (CannotStart, OSError) as error:
             return rejected(f"cannot start {self.plan.name}: {error}")
@@ -67,39 +83,44 @@ class Attempt:
         log = Log(lambda text: self._on_log(self, text))
         streams, transports = await _connect(self.plan.input, output, log)
         try:
-            spawned = await spawner.start(self._order(folder), streams)
-            self.pid = spawned.started.result()
+            order = self._order(folder)
+            spawned = await spawner.start(order, streams)
+            self.pid, self._spawned = spawned.started.result(), spawned
+            if self._suspended:
+                await spawner.suspend(spawned)
             self._on_started(self)
-            status = await self._until_ended(spawned, spawner)
+            end = await self._until_ended(spawned, spawner)
             await asyncio.wait({output.ended, log.ended}, timeout=LAST_WORDS_S)
         finally:
             for transport in transports:
                 transport.close()
         if self._verdict is not None:
             return self._verdict
-        if status == 0:
-            return result_of(bytes(output.written))
-        return failed(Outcome.EXIT, "\n".join(filter(None, (_described(status), log.tail.strip()))))
+        return explained(end, order.limits, log.tail) or result_of(bytes(output.written))
 
     def _order(self, folder: str) -> Order:
-        env = {"PATH": os.defpath, **minimal_environment(os.environ), "TMPDIR": folder}
-        if self.plan.argv is None:
-            return Order(folder, env, builtin=self.plan.name)
-        return Order(folder, env, argv=self.plan.argv)
+        env = {"PATH": os.defpath, **minimal_environment(os.environ), "TMPDIR": folder, "HOME": folder}
+        limits = limits_for(self.plan, self.requirements)
+        command = self.plan.command
+        if command is None:
+            return Order(folder, env, builtin=self.plan.name, limits=limits)
+        return Order(
+            folder,
+            env,
+            argv=command.argv,
+            limits=limits,
+            reads=command.places,
+            writes=command.writes,
+            network=command.network,
+            gpu=self.requirements.gpu,
+        )
 
-    async def _until_ended(self, spawned: Spawned, spawner: Spawner) -> int:
-        timeout_s = self.plan.timeout_s
+    async def _until_ended(self, spawned: Spawned, spawner: Spawner) -> End:
         async with asyncio.TaskGroup() as group:
             killer = group.create_task(self._kill_when_stopped(spawned, spawner))
-            if timeout_s is None:
-                status = await spawned.ended
-            else:
-                late = failed(Outcome.TIMEOUT, f"ran longer than {timeout_s:g} s")
-                alarm = asyncio.get_running_loop().call_later(timeout_s, self.stop, late)
-                status = await spawned.ended
-                alarm.cancel()
+            end = await spawned.ended
             killer.cancel()
-        return status
+        return end
 
     async def _kill_when_stopped(self, spawned: Spawned, spawner: Spawner) -> None:
         await self._stopped.wait()
@@ -121,15 +142,6 @@ async def _connect(
     reader, _ = await loop.connect_read_pipe(lambda: output, os.fdopen(stdout_out, "rb", 0))
     logger, _ = await loop.connect_read_pipe(lambda: log, os.fdopen(stderr_out, "rb", 0))
     return (stdin, stdout, stderr), [writer, reader, logger]
-
-
-def _described(status: int) -> str:
-    if status >= 0:
-        return f"exit code {status}"
-    try:
-        return f"ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"ended by signal {-status}"
 
 
 async def _remove(folder: str) -> None:

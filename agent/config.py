@@ -9,10 +9,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
+from agent.programs import of_program
 from rpn.errors import BadSettings
-from rpn.model import Name, Seconds
+from rpn.model import LARGEST, Name, Seconds
 
 FILE_NAME = "agent.toml"
+Path_ = Annotated[str, Meta(pattern=r"^/[^\x00]*\Z")]
+"""an absolute path"""
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,10 +25,31 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Seconds | None = field(default=None, name="timeout")
     """longest run, seconds; a task may ask for less"""
     max_parallel: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    reads: list[Path_] = []
+    """what it may read beside the system's folders and its own program"""
+    writes: list[Path_] = []
+    """what it may change beside its task's own folder"""
+    network: bool = False
+
+    @property
+    def places(self) -> list[str]:
+        """All that it must be able to read, its program among them."""
+        return [*self.reads, *self.writes, *of_program(self.argv)]
+
+
+class TaskLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a task may take that does not say how much it needs."""
+
+    memory: Annotated[float, Meta(ge=32, le=LARGEST)] = 1024
+    """MB"""
+    storage: Annotated[float, Meta(ge=1, le=LARGEST)] = 1024
+    """MB of files in its folder; also the least of a task that does say"""
+    processes: Annotated[int, Meta(ge=1, le=100_000)] = 256
 
 
 class AgentConfig(Struct, frozen=True):
     commands: dict[str, Command] = {}
+    limits: TaskLimits = TaskLimits()
 
 
 def load_config(path: Path, *, required: bool = False) -> AgentConfig:
@@ -54,12 +78,14 @@ def parse_config(text: str, *, source: str) -> AgentConfig:
     for name in file.commands:
         _read(Name, name, source, "commands: a name")
     return AgentConfig(
-        {name: _read(Command, table, source, f"commands.{name}") for name, table in file.commands.items()}
+        {name: _read(Command, table, source, f"commands.{name}") for name, table in file.commands.items()},
+        _read(TaskLimits, file.limits, source, "limits"),
     )
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     commands: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
 
 
 def _read(kind: Any, content: Any, source: str, place: str) -> Any:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.builtins import BUILTINS
-from agent.config import AgentConfig
+from agent.config import AgentConfig, Command
 from rpn.messages import TaskAssign
 from rpn.model import Outcome, TaskResult
 
@@ -15,13 +15,15 @@ MEMORY_FLOOR_MB = 32
 
 
 class Plan(Struct, frozen=True):
-    """How to run an attempt; `argv` None means the built-in of that name."""
+    """How to run an attempt; `command` None means the built-in of that name."""
 
     name: str
-    argv: list[str] | None
+    command: Command | None
     input: bytes
     timeout_s: float | None
-    memory_limit_mb: float | None
+    memory_limit_mb: float
+    storage_limit_mb: float
+    process_limit: int
     max_parallel: int | None
 
 
@@ -35,14 +37,16 @@ def plan(assign: TaskAssign, config: AgentConfig) -> Plan | TaskResult:
     command = config.commands.get(name)
     if command is None and name not in BUILTINS:
         return rejected(f"this device has no command {name!r}")
-    memory_mb = float(assign.requirements.memory)
+    memory_mb = float(assign.requirements.memory) or config.limits.memory
     limits_s = [limit for limit in (assign.timeout_s, command and command.timeout_s) if limit]
     return Plan(
         name=name,
-        argv=command.argv if command else None,
+        command=command,
         input=msgspec.json.encode(assign.data.get("input")),
         timeout_s=min(limits_s, default=None),
-        memory_limit_mb=max(memory_mb, MEMORY_FLOOR_MB) if memory_mb else None,
+        memory_limit_mb=max(memory_mb, MEMORY_FLOOR_MB),
+        storage_limit_mb=max(float(assign.requirements.storage), config.limits.storage),
+        process_limit=config.limits.processes,
         max_parallel=command.max_parallel if command else None,
     )
 

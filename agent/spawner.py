@@ -10,19 +10,21 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 CAN_SPAWN = hasattr(socket, "send_fds") and hasattr(os, "fork")
 """False on Windows, where an agent shows its machine but runs no tasks."""
 WARDEN_END_LIMIT_S = 5.0
-_KEPT = ("PATH", "HOME", "TMPDIR", "LANG")
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")
 _FULL_S = 0.005
+
+T = TypeVar("T")
 
 
 class CannotStart(Exception):
@@ -33,23 +35,55 @@ class WardenLost(Exception):
     """The warden is gone, and with it all tasks: the agent must begin anew."""
 
 
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a process, with all it starts, may take; what is not set is not limited."""
+
+    memory_mb: float | msgspec.UnsetType = msgspec.UNSET
+    wall_s: float | msgspec.UnsetType = msgspec.UNSET
+    storage_mb: float | msgspec.UnsetType = msgspec.UNSET
+    """of files in its folder"""
+    processes: int | msgspec.UnsetType = msgspec.UNSET
+    open_files: int | msgspec.UnsetType = msgspec.UNSET
+    """of one process"""
+    cpu: float | msgspec.UnsetType = msgspec.UNSET
+    """core-percent: a bound where cgroups are ours to set, else what its number of cores is rounded from"""
+    nice: int = 0
+
+
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What to run: an argv or a builtin, in this folder, with this environment."""
+    """What to run: an argv or a builtin, in this folder, with this environment, within these limits."""
 
     folder: str
     env: dict[str, str]
     argv: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     builtin: str | msgspec.UnsetType = msgspec.UNSET
+    limits: Limits = msgspec.field(default_factory=Limits)
+    reads: Sequence[str] = ()
+    """files and folders that it may read beside the system's; those that are not there do not matter"""
+    writes: Sequence[str] = ()
+    """files and folders that it may change beside its own folder"""
+    network: bool = False
+    gpu: bool = False
+
+
+class End(msgspec.Struct, frozen=True):
+    """How a process ended. Nothing it has started is alive then."""
+
+    status: int
+    """its exit code, or minus the signal that ended it"""
+    why: Literal["", "timeout", "oom", "processes", "storage", "left"] = ""
+    """which limit it passed; `left`: it ended, but what it had started did not"""
 
 
 class Spawned:
-    """A process of the warden's: `ended` becomes its exit code, or minus the signal that ended it."""
+    """A process of the warden's."""
 
     def __init__(self, number: int) -> None:
         loop = asyncio.get_running_loop()
         self.number = number
         self.started: asyncio.Future[int] = loop.create_future()
-        self.ended: asyncio.Future[int] = loop.create_future()
+        """its pid; or CannotStart"""
+        self.ended: asyncio.Future[End] = loop.create_future()
 
 
 def minimal_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -58,11 +92,16 @@ def minimal_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Spawner:
-    """Runs from `open` to `close`; between them `serve` must be running."""
+    """Runs until `close`; meanwhile `serve` must be running.
 
-    def __init__(self, folder: Path) -> None:
+    `needed` are the files and folders that commands must be able to reach, whoever they run as.
+    """
+
+    def __init__(self, folder: Path, *, needed: Iterable[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.work = Path(tempfile.mkdtemp(prefix="agent-", dir=folder))
+        self.work.chmod(0o711)  # tasks may run as users of their own
+        self._needed = list(needed)
         self._numbers = count(1)
         self._spawned: dict[int, Spawned] = {}
         self._sending = asyncio.Lock()
@@ -77,9 +116,10 @@ class Spawner:
 
     def _start_warden(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         source = str(Path(__file__).resolve().parent.parent)
+        told = [str(theirs.fileno()), str(self.work), json.dumps(self._needed)]
         with theirs:
             return subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-s", "-m", "agent.warden", str(theirs.fileno()), str(self.work)],
+                [sys.executable, "-P", "-s", "-m", "agent.warden", *told],
                 env={**minimal_environment(os.environ), "PYTHONPATH": source},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -108,14 +148,15 @@ class Spawner:
         if "error" in report:
             _settle(spawned.started, CannotStart(report["error"]))
         else:
-            _settle(spawned.ended, report["status"])
+            _settle(spawned.ended, End(report["status"], report["why"]))
 
     async def start(self, order: Order, streams: tuple[int, int, int]) -> Spawned:
         """Have the warden start a process with these streams, which are closed here then."""
         spawned = Spawned(next(self._numbers))
         self._spawned[spawned.number] = spawned
+        told = {**msgspec.to_builtins(order), "limits": msgspec.to_builtins(order.limits)}
         try:
-            await self._send({"op": "start", "id": spawned.number, **msgspec.to_builtins(order)}, streams)
+            await self._send({"op": "start", "id": spawned.number, **told}, streams)
         finally:
             for fd in streams:
                 os.close(fd)
@@ -125,6 +166,18 @@ class Spawner:
     async def kill(self, spawned: Spawned) -> None:
         """End a process with everything it has started; nothing happens if it has ended."""
         await self._send({"op": "kill", "id": spawned.number}, ())
+
+    async def suspend(self, spawned: Spawned) -> None:
+        """Stop a process with everything it has started, until `resume`; its time runs on."""
+        await self._send({"op": "suspend", "id": spawned.number}, ())
+
+    async def resume(self, spawned: Spawned) -> None:
+        await self._send({"op": "resume", "id": spawned.number}, ())
+
+    async def limit(self, spawned: Spawned, limits: Limits) -> None:
+        """From now on hold a running process to these; its time begins anew."""
+        order = {"op": "limit", "id": spawned.number, "limits": msgspec.to_builtins(limits)}
+        await self._send(order, ())
 
     async def _send(self, order: dict[str, Any], fds: Sequence[int]) -> None:
         data = json.dumps(order).encode() + b"\n"
@@ -160,7 +213,7 @@ class Spawner:
             self._warden.wait()
 
 
-def _settle(future: asyncio.Future[int], outcome: int | Exception) -> None:
+def _settle(future: asyncio.Future[T], outcome: T | Exception) -> None:
     if future.done():
         return  # whoever waited was cancelled
     if isinstance(outcome, Exception):

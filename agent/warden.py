@@ -3,12 +3,16 @@
 A process of its own, kept small and single-threaded so that it can fork; standard library only.
 Orders come as JSON lines over a socket, with a task's three streams as file descriptors:
 
-    {"op": "start", "id", "argv" or "builtin", "folder", "env"}    -> {"id", "pid"} or {"id", "error"}
-    {"op": "kill", "id"}
-                                            when a task has ended  -> {"id", "status"}
+    {"op": "start", "id", "argv" or "builtin", "folder", "env", "limits", "reads", "writes", "network", "gpu"}
+                                                                 -> {"id", "pid"} or {"id", "error"}
+    {"op": "kill" or "suspend" or "resume", "id"}
+    {"op": "limit", "id", "limits"}
+                                            when a task has ended  -> {"id", "status", "why"}
 
-`status` is the exit code, or minus the signal that ended it. Once it is reported, nothing the
-task has started is alive. When the socket closes, all tasks are killed and `work` is removed.
+`status` is the exit code, or minus the signal that ended it; `why` names the limit that was passed
+(timeout, oom, processes, storage), or `left` when it ended but left processes behind. Once it is
+reported, nothing the task has started is alive. When the socket closes, all tasks are killed and
+`work` is removed.
 
 Off Linux a process that leaves its task's session while its parent ends is beyond our reach.
 """
@@ -26,12 +30,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from agent import builtins, kernel, proc
+from agent import builtins, guard, jail, kernel, proc, tree, users, view
 
-if sys.platform != "win32":
-    import resource
-
-OPEN_FILES_LIMIT = 1024
+GRACE_S = 0.05
+"""How long what a task has started may outlive it before it counts as left behind."""
 KILL_LIMIT_S = 1.0
 """How long we wait for killed processes to be gone before we go on without them."""
 STRAY_S = 1.0
@@ -40,14 +42,26 @@ _FDS_AT_ONCE = 48
 _EXEC_FAILED = 127
 
 
+class Task:
+    """One that runs."""
+
+    def __init__(self, number: int, user: int | None, guarded: guard.Guarded) -> None:
+        self.number = number
+        self.user = user
+        self.guarded = guarded
+
+
 class Warden:
-    def __init__(self, channel: socket.socket, work: str) -> None:
+    def __init__(self, channel: socket.socket, work: str, above_work: int, users_: users.Users) -> None:
         self._channel = channel
         self._work = work
-        self._tasks: dict[int, int] = {}
-        """the leaders' pids and the ids of their tasks"""
+        self._above_work = above_work
+        self._users = users_
+        self._tasks: dict[int, Task] = {}
+        """by the pid of the process that leads it"""
         self._fds: list[int] = []
         self._text = b""
+        self._others = _Others()
 
     def run(self) -> None:
         """Serve until the agent is gone, then clean up."""
@@ -67,9 +81,9 @@ class Warden:
             self._end_everything()
 
     def _serve(self, selector: selectors.BaseSelector, wake: int) -> None:
-        looked_s = 0.0
+        looked_s = strays_s = 0.0
         while True:
-            ready = {key.fd for key, _ in selector.select(STRAY_S if self._tasks else None)}
+            ready = {key.fd for key, _ in selector.select(guard.GUARDED_S if self._tasks else None)}
             if wake in ready:
                 with suppress(BlockingIOError):
                     os.read(wake, 4096)
@@ -77,9 +91,13 @@ class Warden:
                 for order in self._orders():
                     self._obey(order)
             self._reap()
-            if self._tasks and time.monotonic() - looked_s > STRAY_S:
+            now_s = guard.now_s()
+            if self._tasks and now_s - looked_s >= guard.GUARDED_S:
+                self._hold_to_limits(now_s)
+                looked_s = guard.now_s()
+            if self._tasks and now_s - strays_s > STRAY_S:
                 self._kill_strays()
-                looked_s = time.monotonic()
+                strays_s = now_s
 
     def _orders(self) -> Iterator[dict[str, Any]]:
         data, fds, _, _ = socket.recv_fds(self._channel, 65536, _FDS_AT_ONCE)
@@ -95,10 +113,21 @@ class Warden:
         if order["op"] == "start":
             fds, self._fds = self._fds[:3], self._fds[3:]
             self._report(self._start(order, fds))
-        else:
-            for leader, task in self._tasks.items():
-                if task == order["id"]:
-                    _kill_tree(leader)
+            return
+        for leader, task in self._tasks.items():
+            if task.number == order["id"]:
+                self._change(leader, task, order)
+
+    def _change(self, leader: int, task: Task, order: dict[str, Any]) -> None:
+        match order["op"]:
+            case "kill":
+                tree.kill(leader)
+            case "suspend":
+                tree.signal_all(leader, signal.SIGSTOP)
+            case "resume":
+                tree.signal_all(leader, signal.SIGCONT)
+            case "limit":
+                task.guarded.hold_to(order["limits"], now_s=guard.now_s())
 
     def _report(self, report: dict[str, Any]) -> None:
         self._channel.sendall(json.dumps(report).encode() + b"\n")
@@ -107,13 +136,18 @@ class Warden:
 
     def _start(self, order: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         failed, failed_in = os.pipe()
-        warden = os.getpid()
+        warden, user = os.getpid(), self._users.take()
         try:
+            if user is not None:
+                os.chown(order["folder"], user, user)
+            elif "processes" in order["limits"]:
+                order["limits"]["others"] = self._others.count()
             pid = os.fork()
             if pid == 0:
-                _become(order, fds, failed_in, warden)
+                _become(order, fds, failed_in, warden, user)
         except OSError as error:
             os.close(failed)
+            self._users.give_back(user)
             return {"id": order["id"], "error": f"cannot fork: {error.strerror}"}
         finally:
             for fd in (*fds, failed_in):
@@ -122,9 +156,20 @@ class Warden:
             why = stream.read()  # ends at exec
         if why:
             os.waitpid(pid, 0)
+            self._users.give_back(user)
             return {"id": order["id"], "error": why.decode(errors="replace")}
-        self._tasks[pid] = order["id"]
+        guarded = guard.Guarded(pid, order["folder"], order["limits"], now_s=guard.now_s())
+        self._tasks[pid] = Task(order["id"], user, guarded)
         return {"id": order["id"], "pid": pid}
+
+    # --- limits -------------------------------------------------------------------------------
+
+    def _hold_to_limits(self, now_s: float) -> None:
+        for leader, task in self._tasks.items():
+            why = task.guarded.excess(now_s=now_s)
+            if why:
+                task.guarded.why = task.guarded.why or why
+                tree.kill(leader)
 
     # --- ends ---------------------------------------------------------------------------------
 
@@ -134,36 +179,44 @@ class Warden:
             ended = _an_ended_child()
             if ended is None:
                 return
-            if ended in self._tasks:
-                self._kill_survivors(ended)
+            left = ended in self._tasks and self._kill_survivors(ended)
             _, status = os.waitpid(ended, 0)
             task = self._tasks.pop(ended, None)
             if task is not None:
-                self._report({"id": task, "status": os.waitstatus_to_exitcode(status)})
+                self._users.give_back(task.user)
+                self._report(_ended(task, os.waitstatus_to_exitcode(status), left))
 
-    def _kill_survivors(self, leader: int) -> None:
-        """Kill what an ended leader has left; as orphans they are all children of ours now."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
-        deadline_s = time.monotonic() + KILL_LIMIT_S
-        while self._kill_strays(of=leader) and time.monotonic() < deadline_s:
+    def _kill_survivors(self, leader: int) -> bool:
+        """Kill what an ended leader has left; whether there was anything that did not end by itself."""
+        deadline_s = time.monotonic() + GRACE_S
+        while (left := self._survivors(leader)) and time.monotonic() < deadline_s:
             time.sleep(0.001)
+        deadline_s = time.monotonic() + KILL_LIMIT_S
+        while left and self._kill_strays(of=leader) and time.monotonic() < deadline_s:
+            time.sleep(0.001)
+        return left
+
+    def _survivors(self, leader: int) -> bool:
+        """Whether anything that belongs to no task but this ended one is alive; orphans are ours now."""
+        return any(found.alive for found in self._orphans(of=leader))
+
+    def _orphans(self, *, of: int | None) -> Iterator[proc.Process]:
+        """Children of ours that lead no task and are in no running task's session."""
+        for pid in proc.children(os.getpid()):
+            found = proc.look(pid) if pid not in self._tasks else None
+            if found is not None and (found.session not in self._tasks or found.session == of):
+                yield found
 
     def _kill_strays(self, *, of: int | None = None) -> bool:
         """Kill orphans that belong to no running task (or to the ended one); whether any lived."""
         any_alive = False
-        for pid in proc.children(os.getpid()):
-            if pid in self._tasks:
-                continue
-            found = proc.look(pid)
-            if found is None or (found.session in self._tasks and found.session != of):
-                continue
+        for found in self._orphans(of=of):
             if found.alive:
                 any_alive = True
-                _kill_tree(pid)
+                tree.kill(found.pid)
             else:
                 with suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
+                    os.waitpid(found.pid, os.WNOHANG)
         return any_alive
 
     def _end_everything(self) -> None:
@@ -171,18 +224,39 @@ class Warden:
         deadline_s = time.monotonic() + KILL_LIMIT_S
         while (left := proc.children(os.getpid())) and time.monotonic() < deadline_s:
             for pid in left:
-                _kill_tree(pid)
+                tree.kill(pid)
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
             time.sleep(0.001)
         import shutil  # large, and not needed before
 
-        shutil.rmtree(self._work, ignore_errors=True)
+        shutil.rmtree(os.path.basename(self._work), ignore_errors=True, dir_fd=self._above_work)
+
+
+class _Others:
+    """How many threads our user has anyway, counted at most once a second."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._counted_s = -STRAY_S
+
+    def count(self) -> int:
+        now_s = guard.now_s()
+        if now_s - self._counted_s >= STRAY_S:
+            self._count, self._counted_s = guard.threads_of(os.getuid()), now_s
+        return self._count
 
 
 class _Told(Exception):
     """Somebody asked the warden itself to end."""
+
+
+def _ended(task: Task, status: int, left: bool) -> dict[str, Any]:
+    why = task.guarded.why or ("left" if left else "")
+    if status == -signal.SIGXFSZ:
+        why = why or "storage"
+    return {"id": task.number, "status": status, "why": why}
 
 
 def _an_ended_child() -> int | None:
@@ -197,21 +271,12 @@ def _an_ended_child() -> int | None:
     return next((found.pid for found in seen if found is not None and not found.alive), None)
 
 
-def _kill_tree(top: int) -> None:
-    """Kill a process, its group, and what is below it, in whatever session."""
-    below = proc.descendants(top)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(top, signal.SIGKILL)
-    for pid in (top, *below):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _become(order: dict[str, Any], fds: list[int], failed: int, warden: int) -> NoReturn:
+def _become(order: dict[str, Any], fds: list[int], failed: int, warden: int, user: int | None) -> NoReturn:
     """In the forked child: turn into the task."""
     code = _EXEC_FAILED
     try:
         _prepare(order["folder"], fds, warden)
+        jail.confine(order, user)
         if "builtin" in order:
             os.closerange(3, 1 << 20)
             code = builtins.run(order["builtin"])
@@ -233,7 +298,7 @@ def _prepare(folder: str, fds: list[int], warden: int) -> None:
         os._exit(_EXEC_FAILED)
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     kernel.offer_to_the_oom_killer()
     os.umask(0o077)
@@ -242,29 +307,34 @@ def _prepare(folder: str, fds: list[int], warden: int) -> None:
         os.dup2(fd, target)
 
 
-def _limit() -> None:
-    """What holds for every task, since it is inherited."""
-    if sys.platform == "win32":
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = OPEN_FILES_LIMIT if hard == resource.RLIM_INFINITY else min(OPEN_FILES_LIMIT, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-
-
 def _told(*_: object) -> None:
     raise _Told
 
 
+def _users(needed: list[str]) -> users.Users:
+    """The tasks' users, if we are root and can show those what they need."""
+    first = users.first_user()
+    if first is not None:
+        try:
+            view.uncover(needed)
+        except OSError as error:
+            sys.stderr.write(f"rpn agent: tasks run as root: {error}\n")
+            first = None
+    return users.Users(first)
+
+
 def main() -> None:
+    """`agent.warden CHANNEL WORK NEEDED`: NEEDED is a JSON list of what commands must be able to reach."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _told)
     kernel.adopt_orphans()
+    work = sys.argv[2]
+    above_work = os.open(os.path.dirname(work), os.O_RDONLY | os.O_DIRECTORY)  # its path may get covered
+    tasks_users = _users([work, *jail.interpreter(), *json.loads(sys.argv[3])])
     kernel.forbid_new_privileges()
-    _limit()
-    Warden(channel, sys.argv[2]).run()
+    Warden(channel, work, above_work, tasks_users).run()
 
 
 if __name__ == "__main__":

@@ -212,6 +212,8 @@ class Outcome(StrEnum):
     EXIT = "EXIT"
     TIMEOUT = "TIMEOUT"
     OOM = "OOM"
+    LIMIT = "LIMIT"
+    """of files or processes"""
     LOST = "LOST"
     POISON = "POISON"
     CANCELLED = "CANCELLED"

@@ -1,0 +1,47 @@
+"""The users that a root agent's tasks run as: one for each that runs, from a range nobody else has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+FIRST_CHOICES = (1_900_000_000, 61_184)
+"""Above what containers are given; else the range for users that exist only while a service runs."""
+COUNT = 1024
+
+
+class Users:
+    """Hands out user ids; None where the agent is no root, or has no range of its own."""
+
+    def __init__(self, first: int | None) -> None:
+        self._first = first
+        self._taken: set[int] = set()
+
+    @property
+    def available(self) -> bool:
+        return self._first is not None
+
+    def take(self) -> int | None:
+        if self._first is None:
+            return None
+        user = next(self._first + n for n in range(COUNT) if self._first + n not in self._taken)
+        self._taken.add(user)
+        return user
+
+    def give_back(self, user: int | None) -> None:
+        self._taken.discard(user if user is not None else -1)
+
+
+def first_user() -> int | None:
+    """Where our range begins on this machine; None if we are not root or know no such range."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    try:
+        lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    known = [tuple(map(int, line.split())) for line in lines]
+    for first in FIRST_CHOICES:
+        if any(inside <= first and first + COUNT <= inside + count for inside, _, count in known):
+            return first
+    return None

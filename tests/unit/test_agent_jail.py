@@ -1,0 +1,122 @@
+"""What a jailed task cannot do: reach files that are not its own, sockets, others' processes, or too much."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent import jail, seccomp
+from agent.guard import holds_more_than
+from agent.users import COUNT, Users
+from tests.support import make
+from tests.unit.test_agent_runner import Bench, bench, python
+
+__all__ = ["bench"]
+full = pytest.mark.skipif(jail.level() != "full", reason="this kernel has no Landlock")
+
+
+@full
+@pytest.mark.parametrize("place", ["~/secret", "/tmp/rpn-escape", "/etc/rpn-escape", "/var/tmp/rpn-escape"])
+async def test_it_writes_nowhere_but_in_its_folder(bench: Bench, place: str) -> None:
+    path = os.path.expanduser(place)
+    result = await bench.run(python(f"open({path!r}, 'w')"))
+    assert (result.code, "Permission" in result.error or "No such file" in result.error) == ("EXIT", True)
+    assert not os.path.exists(path)
+
+
+@full
+async def test_it_reads_nothing_of_the_owners(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    for parent in (secret, *secret.parents[:-1]):
+        parent.chmod(0o755)
+    result = await bench.run(python(f"print(open({str(secret)!r}).read())"))
+    assert (result.success, result.result) == (False, None)
+
+
+@full
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"])
+async def test_it_opens_no_socket(bench: Bench, family: str) -> None:
+    result = await bench.run(python(f"import socket; socket.socket(socket.{family})"))
+    assert "PermissionError" in result.error
+
+
+@full
+async def test_it_cannot_end_its_warden(bench: Bench) -> None:
+    result = await bench.run(python("import os; os.kill(os.getppid(), 9)"))
+    assert "PermissionError" in result.error
+    assert bench.warden.is_running()
+
+
+async def test_it_has_a_home_of_its_own_to_write_in(bench: Bench) -> None:
+    script = "import os; open('a', 'w').write('mine'); print(open(os.path.expanduser('~/a')).read(), end='')"
+    assert (await bench.run(python(script))).result == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its tasks users of their own")
+async def test_under_root_no_two_tasks_share_a_user(bench: Bench) -> None:
+    script = "import os, time; print(json.dumps([os.getuid(), os.getgroups()])); time.sleep(0.3)"
+    assigns = [python(script) for _ in range(2)]
+    for assign in assigns:
+        bench.runner.heard(assign)
+    answers = [(await bench.end_of(assign)).result for assign in assigns]
+    (first, _), (second, _) = answers
+    assert len({first, second, 0}) == 3
+    assert [groups for _, groups in answers] == [[], []]
+
+
+async def test_a_fork_bomb_is_ended(bench: Bench) -> None:
+    result = await bench.run(python("import os\nwhile True:\n try: os.fork()\n except OSError: pass"))
+    assert (result.code, "processes" in result.error) == ("LIMIT", True)
+    assert bench.warden.children(recursive=True) == []
+
+
+async def test_too_large_a_file_is_the_end(bench: Bench) -> None:
+    result = await bench.run(python("open('big', 'wb').truncate(1100 * 2**20)"))
+    assert (result.code, "File too large" in result.error) == ("EXIT", True)
+
+
+async def test_memory_is_limited_also_where_nothing_was_asked(bench: Bench) -> None:
+    result = await bench.run(python("x = b'x' * (3 * 2**30); import time; time.sleep(60)"))
+    assert (result.code, "1024 MB" in result.error) == ("OOM", True)
+
+
+async def test_a_suspended_task_stands_still_until_it_is_resumed(bench: Bench) -> None:
+    assign = python(
+        "import time; [(time.sleep(0.02), print('.', file=sys.stderr, flush=True)) for _ in range(9)]"
+    )
+    bench.runner.heard(assign)
+    await bench.until(lambda: bool(bench.logs(assign)))
+    await bench.suspend(assign)
+    [leader] = bench.warden.children()
+    await bench.until(lambda: leader.status() == "stopped")
+    await bench.resume(assign)
+    assert (await bench.end_of(assign)).success
+
+
+def test_many_small_files_count_too(tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}").write_bytes(bytes(4096))
+    assert holds_more_than(str(tmp_path), 9 * 4096)
+    assert not holds_more_than(str(tmp_path), 11 * 4096)
+
+
+def test_a_user_is_given_again_only_when_it_is_free() -> None:
+    users = Users(1000)
+    taken = [users.take() for _ in range(COUNT)]
+    assert len(set(taken)) == COUNT
+    users.give_back(1005)
+    assert users.take() == 1005
+    assert Users(None).take() is None
+
+
+def test_the_filter_knows_this_machine() -> None:
+    assert seccomp.available() == (os.uname().machine in ("x86_64", "aarch64"))
+
+
+async def test_a_refused_assignment_starts_nothing(bench: Bench) -> None:
+    for command in ("../sh", "-c", "echo; rm -rf /", "echo\x00", "", "/bin/sh"):
+        result = await bench.run(make.assign(command))
+        assert result.code == "REJECTED"
