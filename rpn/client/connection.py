@@ -30,10 +30,11 @@ CannotConnect = (OSError, TimeoutError, InvalidHandshake, InvalidURI)
 """What `open_connection` raises when there is no gateway, or none that takes us."""
 
 
-async def open_connection(url: str) -> Connection:
-    """Connect to the gateway at `url`; raises one of `CannotConnect`."""
+async def open_connection(url: str, *, token: str = "") -> Connection:
+    """Connect to the gateway at `url`, with a token if it wants one; raises one of `CannotConnect`."""
     socket = await connect(
         url,
+        additional_headers={"Authorization": f"Bearer {token}"} if token else None,
         compression=None,
         proxy=True if url.startswith("wss:") else None,
         open_timeout=OPEN_LIMIT_S,

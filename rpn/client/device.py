@@ -32,11 +32,12 @@ class Device:
         *,
         on_online: Callable[[], None] = _nothing,
         heartbeat_s: float = HEARTBEAT_S,
+        token: str = "",
     ) -> None:
         self._register = register
         self._device_id = ""
         self._heartbeat_s = heartbeat_s
-        self._link = Link(servers, self._greet, on_message, on_online=on_online)
+        self._link = Link(servers, self._greet, on_message, on_online=on_online, token=token)
 
     @property
     def online(self) -> asyncio.Event:

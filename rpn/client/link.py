@@ -41,12 +41,14 @@ class Link:
         on_message: Callable[[FromServer], None],
         *,
         on_online: Callable[[], None] = _nothing,
+        token: str = "",
     ) -> None:
         self.online = asyncio.Event()
         self._servers = list(servers)
         self._greet = greet
         self._on_message = on_message
         self._on_online = on_online
+        self._token = token
         self._outbox: list[Message] = []
         self._nudge = asyncio.Event()
 
@@ -71,7 +73,7 @@ class Link:
         """Be with the first gateway that takes us, until that ends."""
         for url in random.sample(self._servers, len(self._servers)):
             try:
-                connection = await open_connection(url)
+                connection = await open_connection(url, token=self._token)
             except CannotConnect as error:
                 log.warning("no connection to %s: %s", url, error or type(error).__name__)
                 continue

@@ -7,14 +7,40 @@ from collections.abc import Iterator
 from rpn import errors
 from rpn.errors import RPNError
 from rpn.messages import Error
+from rpn.model import Reason
 
 
 class TaskFailed(Exception):
     """A task ended without success; `code` tells how: EXIT, TIMEOUT, OOM, CANCELLED, ..."""
 
     def __init__(self, text: str, code: str) -> None:
-        super().__init__(text)
+        super().__init__(text, code)
         self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} ({self.code})" if self.code else str(self.args[0])
+
+    @property
+    def state(self) -> str:
+        """The state in which the task ended."""
+        return {"CANCELLED": "cancelled", "EXPIRED": "expired"}.get(self.code, "failed")
+
+
+class NotFulfilled(RPNError):
+    """A reservation was not granted; `reason` tells why, if the server said so."""
+
+    code = "NOT_FULFILLED"
+
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def failure_of(outcome: object) -> TaskFailed | None:
+    """The failure that a task's outcome tells of, if it is one."""
+    if isinstance(outcome, dict) and outcome.get("success") is False:
+        return TaskFailed(str(outcome.get("error", "")), str(outcome.get("code", "")))
+    return None
 
 
 def exception_of(refusal: Error) -> RPNError:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from rpn.errors import BadSettings
 
 DEFAULT_PORT = 3000
+DEFAULT_SERVER = f"127.0.0.1:{DEFAULT_PORT}"
 _SCHEMES = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
+
+
+def told_server() -> str:
+    """The gateways that the environment names, else the one of this machine."""
+    return os.environ.get("RPN_SERVER") or DEFAULT_SERVER
+
+
+def told_token() -> str:
+    """The token that the environment holds, or the file it names. Raises BadSettings."""
+    path = os.environ.get("RPN_TOKEN_FILE")
+    if not path:
+        return os.environ.get("RPN_TOKEN", "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"RPN_TOKEN_FILE: {error}") from None
 
 
 def parse_servers(text: str) -> list[str]:

@@ -12,7 +12,8 @@ from types import TracebackType
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from rpn.client.pool import AsyncPool, Submission
+from rpn.client.pool import AsyncPool
+from rpn.client.submission import Submission
 from rpn.model import Requirements
 from tests.support.ws import Message, websocket_url
 
