@@ -174,7 +174,7 @@ def test_a_holder_learns_that_its_allocation_is_over() -> None:
 
 
 def test_where_nobody_answers_opening_says_so() -> None:
-    with pytest.raises(Unreachable, match="127.0.0.1:9"), rpn.Pool("127.0.0.1:9", connect_timeout_s=0.1):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"), rpn.Pool("127.0.0.1:9", connect_timeout_s=0.1):
         raise AssertionError("the block must not be entered")
 
 
