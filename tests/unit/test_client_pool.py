@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rpn.client import backoff, pool
+from rpn.client import backoff, conversation
 from rpn.client.pool import AsyncPool
 from rpn.client.refusals import TaskFailed
 from rpn.errors import BadRequirements, NotAllowed, TaskConflict
@@ -36,7 +36,7 @@ from tests.support.gateway_double import GatewayDouble, gateway_double
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_S", 0.01)
-    monkeypatch.setattr(pool, "RETRY_S", 0.01)
+    monkeypatch.setattr(conversation, "RETRY_S", 0.01)
 
 
 @pytest.fixture
