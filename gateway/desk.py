@@ -173,8 +173,7 @@ class Desk:
 
     def _resource_update(self, peer: Peer, message: ResourceUpdate) -> None:
         frame = encode(ResourceChanged(device_id=message.device_id, resources=message.resources))
-        peer.report = pack_report(Report(frame, message.pool_usage))
-        self._uplink.report(peer)
+        self._uplink.report(peer, pack_report(Report(frame, message.pool_usage)))
 
     # --- resources ----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import cast
+from typing import cast, get_args
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,11 +17,14 @@ from gateway.uplink import Uplink
 from gateway.wire import EXTENSION, Wire
 from rpn.codec import decode_from_client, request_id_of
 from rpn.errors import RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
+from rpn.messages import FromClient
 from rpn.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 
 
+TAGS: dict[type[FromClient], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(FromClient)}
+"""what each kind of message is called in the metrics"""
 CUT = frozenset({1005, 1006})
 """what uvicorn says of a connection that nobody closed"""
 FOR_GOOD = frozenset({1002, 1003, 1007, 1008, 1009})
@@ -43,25 +46,28 @@ class Reception:
             messages = decode_from_client(data)
         except RPNError as error:
             self._refuse(error, request_id_of(data))
-            return
         except Exception as error:
             self._fail(error)
-            return
-        for message in messages if isinstance(messages, list) else (messages,):
-            if self._peer.gone:
-                return
-            try:
-                self._peer.session.admit(message)
-                self._peer.heard_s = self._loop.time()
-                self._desk.handle(self._peer, message)
-            except RPNError as error:
-                self._refuse(error, message.request_id)
-            except Exception as error:
-                self._fail(error)
-                return
-            self._counters.received[str(type(message).__struct_config__.tag)] += 1
+        else:
+            for message in messages if isinstance(messages, list) else (messages,):
+                self._take(message)
 
-    def on_binary(self) -> None:
+    def _take(self, message: FromClient) -> None:
+        peer = self._peer
+        if peer.gone:
+            return
+        try:
+            peer.session.admit(message)
+            peer.heard_s = self._loop.time()
+            self._desk.handle(peer, message)
+        except RPNError as error:
+            self._refuse(error, message.request_id)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._counters.received[TAGS[type(message)]] += 1
+
+    def on_binary(self, data: bytes) -> None:
         self._counters.refused[TextOnly.code] += 1
         self._peer.close(TextOnly("text frames only"))
 

@@ -77,8 +77,8 @@ class Hub:
         self._tell(device_id, encode(DeviceLeft(device_id=device_id)))
         self.list_changed()
 
-    def resource_update(self, device: Mirrored) -> None:
-        self._tell(device.id, device.frame)
+    def resource_update(self, device_id: str, frame: bytes) -> None:
+        self._tell(device_id, frame)
 
     def tell_news(self, messages: list[bytes]) -> None:
         """Events of the pool, for those who accept them and keep up."""

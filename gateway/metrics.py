@@ -31,6 +31,8 @@ class Counters:
         self.bytes = 0
         self.skipped = 0
         """frames not sent to lagging clients"""
+        self.folded = 0
+        """updates left out because a newer one of their device waited with them"""
         self.rounds = 0
         self.round_s = 0.0
         self.fanout_s = 0.0
@@ -77,6 +79,7 @@ _COUNTERS = (
     ("frames_sent", "Frames written to clients.", "frames"),
     ("sent_bytes", "Bytes written to clients.", "bytes"),
     ("frames_skipped", "Frames not sent to clients that lagged behind.", "skipped"),
+    ("updates_folded", "Updates not told because a newer one waited too: the store was behind.", "folded"),
     ("rounds", "Rounds of broadcasting.", "rounds"),
     ("round_seconds", "Time spent writing rounds.", "round_s"),
     ("fanout_delay_seconds", "Time from the first frame of a round to its last write.", "fanout_s"),

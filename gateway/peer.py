@@ -38,7 +38,7 @@ class Peer:
         self.entries: tuple[TaskStreamEntry, ...] = ()
         """what the scheduler must reconcile when it joins"""
         self.report = b""
-        """its latest Report, packed; empty before the first"""
+        """the latest packed Report that went to the store; empty before the first"""
         self.joined = False
         """the mirror has seen it join: it has its list, and may ask for things"""
         self.join_by_s = 0.0

@@ -12,6 +12,7 @@ from gateway.hub import Hub
 from gateway.peer import Peer
 from gateway.uplink import Uplink
 from rpn.errors import Removed, StoreUnavailable, Superseded
+from rpn.events import unpack_report
 from rpn.replica import Change, What
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
@@ -59,7 +60,9 @@ class Relay:
             device = change.device
             match change.what:
                 case What.REPORTED:
-                    self._hub.resource_update(device)
+                    for report in change.earlier:
+                        self._hub.resource_update(device.id, unpack_report(report).frame)
+                    self._hub.resource_update(device.id, change.device.frame)
                 case What.JOINED:
                     self._hub.device_joined(device)
                     newcomers += self._joining(change)

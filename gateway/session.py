@@ -64,10 +64,11 @@ NEEDS: dict[type[FromClient], str] = {
 class Session:
     """One connection's state: who it speaks for, and what it opted in to."""
 
-    __slots__ = ("accepts", "device_id", "state")
+    __slots__ = ("_allowed", "accepts", "device_id", "state")
 
     def __init__(self) -> None:
         self.state = State.NEW
+        self._allowed = ALLOWED[State.NEW]
         self.device_id = ""
         self.accepts: frozenset[str] = frozenset()
 
@@ -78,15 +79,14 @@ class Session:
 
     def admit(self, message: FromClient) -> None:
         """Accept `message` from this connection, or raise why not."""
-        if type(message) not in ALLOWED[self.state]:
+        kind = type(message)
+        if kind not in self._allowed:
             if self.state is State.OBSERVING:
                 raise NotRegistered("this connection observes: register on another one")
             raise NotRegistered("the first message must be `register`")
-        needed = NEEDS.get(type(message))
-        if needed is not None and needed not in self.accepts:
-            raise NotAccepted(f"say `accepts: [{needed!r}]` at `register` first")
-        speaks_for = _device_of(message)
-        if self.device_id and speaks_for not in (None, self.device_id):
+        if kind in NEEDS and NEEDS[kind] not in self.accepts:
+            raise NotAccepted(f"say `accepts: [{NEEDS[kind]!r}]` at `register` first")
+        if self.device_id and _device_of(message) not in (None, self.device_id):
             raise WrongDevice(f"this connection speaks for {self.device_id}")
 
     def enter(self, message: Register | Observe) -> None:
@@ -96,6 +96,7 @@ class Session:
             self.accepts = frozenset(message.accepts)
         else:
             self.state, self.accepts = State.OBSERVING, frozenset(message.accepts)
+        self._allowed = ALLOWED[self.state]
 
 
 def _device_of(message: FromClient) -> str | None:

@@ -1,7 +1,8 @@
-"""What devices say, on its way into the store: folded by device, batched by tick.
+"""What devices say, on its way into the store: gathered by device, batched by tick.
 
 One batch is under way at a time; what comes meanwhile makes the next. Until a batch's outcome is
-known it is sent again byte for byte, so nothing is applied twice and nothing is lost.
+known it is sent again byte for byte, so nothing is applied twice and nothing is lost. Every report
+is told, in order, unless the store is away or far behind: then each device's latest has to do.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from time import perf_counter
 
 from gateway.metrics import Counters
 from gateway.peer import Peer
+from gateway.pending import Pending
 from rpn.errors import NotJoined, StoreUnavailable, Superseded
-from rpn.events import Kind, Operation, pack_identity
+from rpn.events import Kind
 from rpn.store.pool import SAME, WHOEVER, Applied, Guarded, InboxItem, PoolStore, Resync, new_tip
 
 log = logging.getLogger(__name__)
@@ -26,51 +28,13 @@ BATCH_COUNT = 1000
 """operations in one batch"""
 GATHER_ABOVE = 32
 """operations; a batch larger than this is followed by a pause to gather the next"""
-GATHER_S = 0.005
+GATHER_S, GATHER_LIMIT_S = 0.005, 0.02
+"""the pause for each GATHER_ABOVE operations of the batch before, and its limit"""
+BEHIND_LIMIT = 2 * 1024 * 1024
+"""bytes of reports that may wait; when more do, the store is behind and they are folded"""
 RENEW_S = 1.0
 JOIN_LIMIT_S = 2.0
 """how long a join may take; never applied later, so it cannot supersede a newer session"""
-
-
-class Pending:
-    """What the store has still to hear of one device."""
-
-    __slots__ = ("before", "end", "fresh", "identify", "join", "peer", "report", "until_ms")
-
-    def __init__(self, peer: Peer) -> None:
-        self.peer = peer
-        self.before: Pending | None = None
-        """what was still to be told of the connection that a fresh join supersedes"""
-        self.join = False
-        self.fresh = False
-        """a join that supersedes whoever is there; else one made again after a resync"""
-        self.until_ms = 0
-        self.identify = False
-        self.report = False
-        self.end: tuple[Kind, str] | None = None
-        """how it goes: (LOSE or LEAVE, reason)"""
-
-    def take(self, gateway: str) -> tuple[Guarded, bool]:
-        """The next operation, and whether more is left for the batch after."""
-        peer = self.peer
-        presence = f"{peer.session_id} {gateway}"
-        if self.join:
-            self.join = self.report = False
-            join = Operation(
-                Kind.JOIN, peer.device_id, peer.session_id, gateway, pack_identity(peer.identity), peer.report
-            )
-            expected = WHOEVER if self.fresh else SAME
-            return Guarded(join, expected, peer.entries, self.until_ms), self.end is not None
-        if self.end is not None:
-            kind, reason = self.end
-            return Guarded(Operation(kind, peer.device_id, peer.session_id, reason=reason), presence), False
-        if self.identify:
-            self.identify = False
-            identify = Operation(Kind.IDENTIFY, peer.device_id, identity=pack_identity(peer.identity))
-            return Guarded(identify, presence), self.report
-        if self.report:
-            return Guarded(Operation(Kind.REPORT, peer.device_id, report=peer.report), presence), False
-        return Guarded(Operation(Kind.HEARD, peer.device_id), presence), False
 
 
 class Uplink:
@@ -85,6 +49,8 @@ class Uplink:
         self._now_ms = now_ms
         self._wake = asyncio.Event()
         self._pending: dict[str, Pending] = {}
+        self._waiting = 0
+        """bytes of reports in `_pending`, or a little more"""
         self._number = 1
         self.gateway = secrets.token_hex(6)
         """our id in the store; a new one after a resync"""
@@ -122,8 +88,15 @@ class Uplink:
         self._of(peer).identify = True
         self._stir()
 
-    def report(self, peer: Peer) -> None:
-        self._of(peer).report = True
+    def report(self, peer: Peer, report: bytes) -> None:
+        """What it measured, as a packed Report."""
+        pending = self._of(peer)
+        if pending.reports and (self._waiting > BEHIND_LIMIT or not self.available):
+            self._counters.folded += len(pending.reports)
+            pending.reports = [report]
+        else:
+            pending.reports.append(report)
+            self._waiting += len(report)
         self._stir()
 
     def heard(self, peer: Peer) -> None:
@@ -179,7 +152,7 @@ class Uplink:
             peers, batch = self._take()
             await self._apply(peers, batch)
             if len(batch) > GATHER_ABOVE:
-                await asyncio.sleep(GATHER_S)
+                await asyncio.sleep(min(len(batch) / GATHER_ABOVE * GATHER_S, GATHER_LIMIT_S))
 
     def _take(self) -> tuple[list[Peer], list[Guarded]]:
         """The next batch: at most one operation a device, and not too much at once."""
@@ -190,13 +163,15 @@ class Uplink:
             if size > BATCH_LIMIT or len(batch) >= BATCH_COUNT:
                 break
             pending = self._pending[device_id]
-            guarded, more = pending.take(self.gateway)
+            guarded, more = pending.take(self.gateway, BATCH_LIMIT - size)
             if not more:
                 del self._pending[device_id]
             peers.append(pending.peer)
             batch.append(guarded)
             size += guarded.size
+        self._waiting = 0
         if self._pending:
+            self._waiting = sum(len(each) for pending in self._pending.values() for each in pending.reports)
             self._wake.set()
         return peers, batch
 

@@ -1,6 +1,7 @@
 """uvicorn's WebSocket protocol with a shorter way in and out.
 
 In: a whole message goes straight to the receiver, synchronously, with no queue and no task to wake.
+A text message that is one whole frame does not even visit the library's parser; all else does.
 Out: frames made elsewhere are written to the transport as they are. ASGI keeps connect, accept and
 disconnect.
 """
@@ -16,6 +17,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.protocol import Protocol as Parser
+from websockets.streams import StreamReader
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - where websockets brings no compiled part
+    from websockets.utils import apply_mask
 
 CLOSE_LIMIT_S = 1.5
 """how long a client may take to answer our close before its socket is dropped"""
@@ -28,12 +37,19 @@ UNACKNOWLEDGED_LIMIT_MS = 5000
 EXTENSION = "rpn.wire"
 """where the endpoint finds this protocol in its ASGI scope's extensions"""
 
+_WHOLE_TEXT = 0x81
+"""first byte of a text message in one frame (RFC 6455, section 5.2)"""
+_MASKED, _MASKED_LONG = 0x80, 0xFE
+"""second byte: the mask bit and the size, or that two bytes of size follow"""
+_BETWEEN_FRAMES = StreamReader.at_eof.__code__
+"""where the library's parser waits for a frame to begin"""
+
 
 class Receiver(Protocol):
     """Who takes what comes in on a wire."""
 
     def on_text(self, data: bytes) -> None: ...
-    def on_binary(self) -> None: ...
+    def on_binary(self, data: bytes) -> None: ...
     def on_writable(self) -> None: ...
 
 
@@ -43,10 +59,50 @@ class Wire(WebSocketsSansIOProtocol):
     receiver: Receiver | None = None
     closed_by_peer = False
     """the client itself closed, with a close frame"""
+    _between_frames = False
+    """the library's parser holds nothing: the next byte begins a message"""
+    _spoke = False
+    """something came since we last wanted to know"""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         bound_kernel_buffers(self.transport.get_extra_info("socket"))
+
+    def data_received(self, data: bytes) -> None:
+        self._spoke = True
+        if self._between_frames:
+            data = self._take_whole_texts(data)
+            if not data:
+                return
+        super().data_received(data)
+        self._between_frames = between_frames(self.conn)
+
+    def _take_whole_texts(self, data: bytes) -> bytes:
+        """Hand over the text messages, a frame each, that `data` begins with; answers what follows them."""
+        start, size = 0, len(data)
+        while start + 6 < size and data[start] == _WHOLE_TEXT and not self.close_sent:
+            length = data[start + 1]
+            if _MASKED < length < _MASKED_LONG:
+                head = start + 6
+                end = head + length - _MASKED
+            elif length == _MASKED_LONG:
+                head = start + 8
+                end = head + int.from_bytes(data[start + 2 : start + 4])
+            else:
+                break
+            if end > size:
+                break
+            self._take_text(apply_mask(data[head:end], data[head - 4 : head]))
+            start = end
+        return data[start:] if start else data
+
+    def send_keepalive_ping(self) -> None:
+        """Ask only who has said nothing of its own accord since last time."""
+        if self._spoke:
+            self._spoke = False
+            self.schedule_ping()
+        else:
+            super().send_keepalive_ping()
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= FRAGMENT_LIMIT:
@@ -84,14 +140,18 @@ class Wire(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """A whole message is here."""
-        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        data = bytes(self.frames[0] if len(self.frames) == 1 else b"".join(self.frames))
         self.frames = []
         if self.close_sent or self.receiver is None:
             return
-        if self.curr_msg_data_type != "text":
-            self.receiver.on_binary()
+        if self.curr_msg_data_type == "text":
+            self._take_text(data)
+        else:
+            self.receiver.on_binary(data)
+
+    def _take_text(self, data: bytes) -> None:
+        if self.receiver is None:
             return
-        data = bytes(data)
         if not data.isascii():
             try:
                 data.decode()
@@ -132,6 +192,16 @@ class Wire(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.stop_keepalive()
         self.close_timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+
+
+def between_frames(parser: Parser) -> bool:
+    """The connection is open, and all that came so far was whole messages."""
+    if parser.state is not OPEN or parser.current_size is not None:
+        return False
+    waiting: Any = parser.parser
+    while waiting.gi_yieldfrom is not None:
+        waiting = waiting.gi_yieldfrom
+    return waiting.gi_code is _BETWEEN_FRAMES
 
 
 def bound_kernel_buffers(sock: Any) -> None:

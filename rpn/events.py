@@ -35,7 +35,7 @@ class Kind(IntEnum):
     """it is no longer in the pool"""
 
 
-_KINDS = frozenset(Kind)
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Identity(Struct, frozen=True, array_like=True):
@@ -71,13 +71,15 @@ class Operation(NamedTuple):
     """a packed Report"""
     reason: str = ""
     """why it left: closed, cut, silent"""
+    earlier: tuple[bytes, ...] = ()
+    """REPORT: the packed Reports before it that came in the same batch, oldest first"""
 
     def packed(self) -> tuple[object, ...]:
         """Its place in the payload, without the empty tail."""
-        kind, device_id, session, gateway, identity, report, reason = self
+        kind, device_id, session, gateway, identity, report, reason, earlier = self
         match kind:
             case Kind.REPORT:
-                return (1, device_id, report)
+                return (1, device_id, report, earlier) if earlier else (1, device_id, report)
             case Kind.HEARD:
                 return (2, device_id)
             case Kind.JOIN:
@@ -121,11 +123,12 @@ def decode_event(data: bytes) -> Event:
     return Event(int(rev), prev, tip, int(now_ms), source, int(batch), operations)
 
 
-def _operation(raw: tuple[bytes, ...]) -> Operation:
-    kind, device_id = Kind(raw[0]), raw[1].decode()  # type: ignore[arg-type]
+def _operation(raw: tuple[Any, ...]) -> Operation:
+    kind, device_id = _KINDS[raw[0]], raw[1].decode()
     match kind:
         case Kind.REPORT:
-            return Operation(kind, device_id, report=raw[2])
+            earlier = raw[3] if len(raw) > 3 else ()
+            return Operation(kind, device_id, "", "", b"", raw[2], "", earlier)
         case Kind.HEARD:
             return Operation(kind, device_id)
         case Kind.JOIN:

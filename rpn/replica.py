@@ -43,13 +43,13 @@ class Mirrored:
 
     __slots__ = (
         "_json",
+        "_resources",
         "frame",
         "gateway",
         "id",
         "identity",
         "lost",
         "pool_usage",
-        "resources",
         "seen_ms",
         "session",
     )
@@ -59,7 +59,7 @@ class Mirrored:
         self.identity = identity
         self.session = session
         self.gateway = gateway
-        self.resources: Resources = NO_RESOURCES
+        self._resources: Resources | None = NO_RESOURCES
         self.pool_usage: PoolUsage | None = None
         self.frame = b""
         """the latest `resource_update`, ready made; empty before the first"""
@@ -77,7 +77,14 @@ class Mirrored:
         if data:
             report = unpack_report(data)
             self.frame, self.pool_usage = report.frame, report.pool_usage
-            self.resources = _changed.decode(report.frame).resources
+            self._resources = None
+
+    @property
+    def resources(self) -> Resources:
+        """Its latest resources; read from the report only when somebody asks."""
+        if self._resources is None:
+            self._resources = _changed.decode(self.frame).resources
+        return self._resources
 
     def heard(self, now_ms: int) -> None:
         self.seen_ms = now_ms
@@ -116,6 +123,8 @@ class Change(NamedTuple):
     """RESUMED: under another name, platform or address"""
     reason: str = ""
     """LEFT: closed, cut, silent; empty when a snapshot showed it"""
+    earlier: tuple[bytes, ...] = ()
+    """REPORTED: packed Reports that came just before its latest, oldest first"""
 
 
 class Snapshot(NamedTuple):
@@ -190,7 +199,7 @@ class Replica:
         device.heard(now_ms)
         if kind is Kind.REPORT:
             device.report(operation.report)
-            return [Change(What.REPORTED, device)]
+            return [Change(What.REPORTED, device, earlier=operation.earlier)]
         if kind is Kind.IDENTIFY:
             device.identity = unpack_identity(operation.identity)
             return [Change(What.RENAMED, device)]

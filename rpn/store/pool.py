@@ -38,7 +38,9 @@ class Guarded(NamedTuple):
     def size(self) -> int:
         """About how many bytes it adds to a batch."""
         brought = sum(len(entry.outcome) for entry in self.entries if isinstance(entry, DoneEntry))
-        return len(self.operation.report) + len(self.operation.identity) + brought + 64
+        operation = self.operation
+        reports = len(operation.report) + sum(map(len, operation.earlier))
+        return reports + len(operation.identity) + brought + 64
 
 
 class InboxItem(NamedTuple):

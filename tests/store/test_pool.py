@@ -8,10 +8,10 @@ import pytest
 
 from rpn.codec import unpack_record
 from rpn.errors import StoreUnavailable
-from rpn.events import Kind, unpack_identity
+from rpn.events import Kind, Operation, unpack_identity
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
-from rpn.store.pool import SAME, InboxItem, PoolStore, Resync
+from rpn.store.pool import SAME, Guarded, InboxItem, PoolStore, Resync
 from rpn.store.records import ReconcileEntry
 from tests.store.batches import Gateway, heard, identify, join, leave, lose, measurement, report
 from tests.store.conftest import Forgetful
@@ -284,6 +284,18 @@ async def test_every_kind_of_operation_is_told(gateway: Gateway, listener: Liste
     assert operations[1].report == measurement("a", 7)
     assert unpack_identity(operations[3].identity).name == "Bea's"
     assert [operation.reason for operation in operations[4:]] == ["cut", "closed"]
+
+
+async def test_the_latest_of_several_reports_is_kept_and_all_are_told(
+    pool: PoolStore, gateway: Gateway, listener: Listener
+) -> None:
+    await gateway.join("a")
+    one, two, three = (measurement("a", each) for each in (1, 2, 3))
+    await gateway.send(Guarded(Operation(Kind.REPORT, "a", report=three, earlier=(one, two)), "s1 g1"))
+    _, event = await listener.heard()
+    [told] = event.operations
+    assert (*told.earlier, told.report) == (one, two, three)
+    assert (await pool.snapshot()).resources == {"a": three}
 
 
 async def test_the_chain_of_events_is_unbroken_over_many_writers(pool: PoolStore, listener: Listener) -> None:

@@ -92,7 +92,7 @@ class Model:
         return known is not None and known.presence == guarded.expected
 
     def _operate(self, operation: Operation) -> None:
-        kind, device_id, session, gateway, identity, report, _ = operation
+        kind, device_id, session, gateway, identity, report, *_ = operation
         if kind is Kind.LEAVE:
             del self.devices[device_id]
             return

@@ -287,7 +287,7 @@ async def test_binary_is_not_our_language() -> None:
     async with opened() as house:
         a = await house.device("a")
         assert a.wire.receiver is not None
-        a.wire.receiver.on_binary()
+        a.wire.receiver.on_binary(b"")
         assert a.wire.closed == (1003, "text_only")
 
 

@@ -23,14 +23,14 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 packed = st.binary(max_size=40)
 nothing = st.just(b"")
 said = {
-    Kind.JOIN: (names, names, packed, packed, st.just("")),
-    Kind.REPORT: (st.just(""), st.just(""), nothing, packed, st.just("")),
-    Kind.HEARD: (st.just(""), st.just(""), nothing, nothing, st.just("")),
-    Kind.IDENTIFY: (st.just(""), st.just(""), packed, nothing, st.just("")),
-    Kind.LOSE: (names, st.just(""), nothing, nothing, names),
-    Kind.LEAVE: (names, st.just(""), nothing, nothing, names),
+    Kind.JOIN: (names, names, packed, packed, st.just(""), st.just(())),
+    Kind.REPORT: (st.just(""), st.just(""), nothing, packed, st.just(""), st.lists(packed).map(tuple)),
+    Kind.HEARD: (st.just(""), st.just(""), nothing, nothing, st.just(""), st.just(())),
+    Kind.IDENTIFY: (st.just(""), st.just(""), packed, nothing, st.just(""), st.just(())),
+    Kind.LOSE: (names, st.just(""), nothing, nothing, names, st.just(())),
+    Kind.LEAVE: (names, st.just(""), nothing, nothing, names, st.just(())),
 }
-"""session, gateway, identity, report and reason of each kind"""
+"""session, gateway, identity, report, reason and earlier reports of each kind"""
 operations = st.one_of(
     [st.tuples(st.just(kind), names, *rest).map(Operation._make) for kind, rest in said.items()]
 )
