@@ -9,7 +9,10 @@ import pytest
 
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
-from tests.support.servers import ClusterServer, SentinelServers
+from tests.support.servers import ClusterServer, ReplicatedCluster, SentinelServers
+
+Replicated = SentinelServers | ReplicatedCluster
+"""a master of the pool `p` with two replicas, and somebody who sees to it that one of them takes its place"""
 
 
 @pytest.fixture
@@ -24,15 +27,25 @@ def cluster(tmp_path: Path) -> Iterator[ClusterServer]:
         yield servers
 
 
+@pytest.fixture(params=["sentinels", "cluster"])
+def replicated_servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Replicated]:
+    """Either kind, one after the other."""
+    kind: Replicated = (
+        SentinelServers(tmp_path) if request.param == "sentinels" else ReplicatedCluster(tmp_path, pool="p")
+    )
+    with kind as servers:
+        yield servers
+
+
 @pytest.fixture
 def keys() -> Keys:
     return Keys("p")
 
 
 @pytest.fixture
-async def replicated(sentinels: SentinelServers) -> AsyncIterator[Connection]:
+async def replicated(replicated_servers: Replicated) -> AsyncIterator[Connection]:
     """A connection for which only that is accepted which a replica has."""
-    connection = Connection(sentinels.url, pool="p", durability="replica")
+    connection = Connection(replicated_servers.url, pool="p", durability="replica")
     yield connection
     await connection.close()
 

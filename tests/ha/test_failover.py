@@ -1,4 +1,4 @@
-"""A master dies: Sentinels name another, and we find it; what was accepted is there."""
+"""A master dies: Sentinels or the Cluster name another, and we find it; what was accepted is there."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rpn.store.keys import Keys
 from rpn.store.pool import PoolStore
 from rpn.store.steps import Step, run_steps
 from rpn.store.tasks import Tasks
+from tests.ha.conftest import Replicated
 from tests.store.batches import Gateway
 from tests.store.deciding import task
 from tests.store.listening import following
@@ -67,13 +68,13 @@ class Accepted:
 
 
 async def test_a_failover_costs_little_service_and_no_accepted_task(
-    sentinels: SentinelServers, replicated: Connection, keys: Keys
+    replicated_servers: Replicated, replicated: Connection, keys: Keys
 ) -> None:
     accepted = Accepted(replicated, keys)
     async with asyncio.timeout(40):
         going_on = [asyncio.create_task(accepted.go_on(f"s{number}")) for number in range(SUBMITTERS)]
         await accepted.until(200)
-        sentinels.master.kill()
+        replicated_servers.master.kill()
         await accepted.until(SUBMITTERS + 1)  # those that were under way do not count
         await accepted.until(200)
         for each in going_on:
@@ -85,13 +86,13 @@ async def test_a_failover_costs_little_service_and_no_accepted_task(
 
 
 async def test_who_follows_the_pool_follows_it_to_the_new_master(
-    sentinels: SentinelServers, replicated: Connection, keys: Keys
+    replicated_servers: Replicated, replicated: Connection, keys: Keys
 ) -> None:
     gateway = Gateway(PoolStore(replicated, keys))
     async with following(replicated, keys) as followed:
         await gateway.join("before")
         await followed.until_there("before")
-        sentinels.master.kill()
+        replicated_servers.master.kill()
         async with asyncio.timeout(20):
             await until_known(lambda: gateway.join("after"), gateway.send_again)
         await followed.until_there("before", "after")
@@ -111,17 +112,17 @@ async def until_known(first: Call, again: Call) -> None:
 
 
 async def test_nothing_is_accepted_that_no_replica_has_and_repeating_it_changes_nothing(
-    sentinels: SentinelServers, replicated: Connection, keys: Keys
+    replicated_servers: Replicated, replicated: Connection, keys: Keys
 ) -> None:
     step = Tasks(replicated, keys).submit(task("t"), open_limit=10)
-    for replica in sentinels.replicas:
+    for replica in replicated_servers.replicas:
         replica.freeze()
-    other = Connection(sentinels.url, pool="p", durability="replica")
+    other = Connection(replicated_servers.url, pool="p", durability="replica")
     for connection in (replicated, other):  # the other finds the task there, and writes nothing of its own
         with pytest.raises(StoreUnavailable, match="no replica"):
             await run_steps(connection, [step])
     await other.close()
-    for replica in sentinels.replicas:
+    for replica in replicated_servers.replicas:
         replica.thaw()
     async with asyncio.timeout(10):
         while not await Accepted(replicated, keys).known(step):
@@ -138,13 +139,13 @@ async def test_who_needs_no_replica_does_not_wait_for_one(sentinels: SentinelSer
     await connection.close()
 
 
-async def test_without_its_sentinels_a_known_master_still_serves(
-    sentinels: SentinelServers, replicated: Connection
-) -> None:
-    await replicated.command("PING")
+async def test_without_its_sentinels_a_known_master_still_serves(sentinels: SentinelServers) -> None:
+    known = Connection(sentinels.url, pool="p")
+    await known.command("PING")
     for sentinel in sentinels.sentinels:
         sentinel.kill()
-    assert await replicated.command("PING")
+    assert await known.command("PING")
+    await known.close()
     lost = Connection(sentinels.url, pool="p")
     with pytest.raises(StoreUnavailable, match="none of the Sentinels"):
         await lost.command("PING")

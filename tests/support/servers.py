@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,8 @@ from rpn.tether import tethered
 PATIENCE_S = 20.0
 LOOK_EVERY_S = 0.02
 STOP_LIMIT_S = 10.0
+NODES_LIMIT = 5
+"""of a Cluster, replicas included"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -94,19 +97,13 @@ class Node:
 class ClusterServer:
     """A Cluster of three nodes that share the slots; to be used like an EmbeddedServer."""
 
-    def __init__(self, data_dir: Path) -> None:
-        ports = free_ports(6)
-        self.nodes = [
-            Node(
-                data_dir / str(port),
-                port,
-                *("--cluster-enabled", "yes", "--cluster-port", str(bus)),
-                *("--cluster-node-timeout", "5000", "--appendonly", "yes", "--save", ""),
-            )
-            for port, bus in zip(ports[:3], ports[3:], strict=True)
-        ]
-        self._buses = ports[3:]
+    def __init__(self, data_dir: Path, *, node_timeout_ms: int = 5000) -> None:
+        self._data_dir = data_dir
+        self._node_timeout_ms = node_timeout_ms
+        self._free_ports = iter(free_ports(2 * NODES_LIMIT))
+        self._buses: dict[int, int] = {}
         self._made = False
+        self.nodes = [self._node() for _ in range(3)]
 
     @property
     def url(self) -> str:
@@ -141,17 +138,59 @@ class ClusterServer:
     ) -> None:
         self.stop()
 
+    def _node(self) -> Node:
+        port, self._buses[port] = next(self._free_ports), next(self._free_ports)
+        return Node(
+            self._data_dir / str(port),
+            port,
+            *("--cluster-enabled", "yes", "--cluster-port", str(self._buses[port])),
+            *("--cluster-node-timeout", str(self._node_timeout_ms)),
+            *("--appendonly", "yes", "--save", "", "--repl-diskless-sync-delay", "0"),
+        )
+
+    def _meet(self, node: Node) -> None:
+        first = self.nodes[0].port
+        node.ask("CLUSTER", "MEET", "127.0.0.1", first, self._buses[first])
+
     def _make(self) -> None:
         bounds = [-(-SLOTS * part // 3) for part in range(4)]
         for number, node in enumerate(self.nodes):
             node.ask("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
-            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self._buses[0])
+            self._meet(node)
         self._made = True
 
     def _whole(self, node: Node) -> bool:
         return b"cluster_state:ok" in _bytes(node.ask("CLUSTER", "INFO")) and len(
             node.ask("CLUSTER", "SLOTS")
         ) == len(self.nodes)
+
+
+class ReplicatedCluster(ClusterServer):
+    """A Cluster in which one pool's master has two replicas: one takes its place when it dies."""
+
+    def __init__(self, data_dir: Path, *, pool: str) -> None:
+        super().__init__(data_dir, node_timeout_ms=1000)
+        self.master = self.owner(pool)
+        self.replicas = [self._node() for _ in range(2)]
+
+    def start(self) -> None:
+        super().start()
+        master_id = self.master.ask("CLUSTER", "MYID")
+        for replica in self.replicas:
+            replica.start()
+            self._meet(replica)
+            wait_until(partial(self._follows, replica, master_id), "a replica that knows its master")
+        wait_until(lambda: self.master.ask("WAIT", 2, 100) == 2, "two replicas")
+        for node in (self.master, *self.replicas):
+            node.ask("CONFIG", "SET", "min-replicas-to-write", 1, "min-replicas-max-lag", 2)
+
+    def stop(self) -> None:
+        for node in (*self.replicas, *self.nodes):
+            node.stop(signal.SIGKILL)
+
+    def _follows(self, replica: Node, master_id: bytes) -> bool:
+        """Refused until the newcomer has heard of that master."""
+        return bool(replica.ask("CLUSTER", "REPLICATE", master_id))
 
 
 class SentinelServers:
