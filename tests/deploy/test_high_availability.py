@@ -1,4 +1,4 @@
-"""The profile `ha`, started as docs/operations.md says: a killed master costs seconds, and no accepted task."""
+"""The profile `ha`, started as docs/operations.md says: a killed master costs seconds, no accepted task."""
 
 from __future__ import annotations
 
