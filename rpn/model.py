@@ -214,6 +214,8 @@ class Outcome(StrEnum):
     OOM = "OOM"
     LIMIT = "LIMIT"
     """of files or processes"""
+    RETURNED = "RETURNED"
+    """only from an agent: its owner wants the device back, so it should run elsewhere"""
     LOST = "LOST"
     POISON = "POISON"
     CANCELLED = "CANCELLED"

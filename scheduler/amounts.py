@@ -33,6 +33,8 @@ class Amounts(NamedTuple):
 
 
 NOTHING = Amounts()
+CLOSED = Amounts(cpu=-1)
+"""Less than nothing: it covers no need, not even that of nothing."""
 
 
 class Offer(NamedTuple):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from rpn.messages import TaskAssign, TaskCancelled
-from rpn.model import TaskState
+from rpn.model import Outcome, TaskState
 from rpn.replica import Change
 from rpn.store.commits import Decision
 from rpn.store.keys import task_member
@@ -36,6 +38,15 @@ class Waiting(NamedTuple):
     entry_id: str
     entry: ReconcileEntry
     since_ms: int
+
+
+class _Coded(msgspec.Struct):
+    """All that we look at in an attempt's outcome."""
+
+    code: str = ""
+
+
+_coded = msgspec.json.Decoder(_Coded)
 
 
 class Foreman:
@@ -213,6 +224,9 @@ class Foreman:
             case ProgressEntry():
                 if self._courier.knows_extensions(task.task.submitter_id):
                     self._courier.forward(decision, task.task.submitter_id, entry.frame)
+            case DoneEntry() if _returned(entry):
+                back = lives.take_back(task.task, task.life, now_ms=now_ms)
+                self._tasks.move(decision, task, back, now_ms)
             case DoneEntry():
                 ended = lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
                 self._tasks.move(decision, task, ended, now_ms)
@@ -233,6 +247,11 @@ class Foreman:
     def _tell_stop(self, decision: Decision, device_id: str, task_id: str, attempt: str, why: str) -> None:
         message = TaskCancelled(task_id=task_id, attempt=attempt, reason=why)
         self._courier.tell(decision, device_id, message)
+
+
+def _returned(entry: DoneEntry) -> bool:
+    """Whether an agent hands an attempt back because its owner wants the device."""
+    return not entry.success and _coded.decode(entry.outcome).code == Outcome.RETURNED
 
 
 def assignment(task: OpenTask) -> TaskAssign:

@@ -3,10 +3,12 @@
 Reservation and observed use must not count the same work twice, nor may capacity be given away
 twice. An agent says how much of its use is the pool's own work, so
 
-    free = total - max(0, usage - min(pool usage, reserved)) - reserved
+    free = total - max(0, used - min(pool usage, reserved)) - reserved
 
-and a plain client does not, so `free = available - reserved`, which errs on the safe side.
-A GPU has one holder at a time. A device that is lost or has not reported offers nothing.
+where `used` is its usage, or more if its owner withholds more: total - available. A plain client
+does not say, so `free = available - reserved`, which errs on the safe side. A GPU has one holder
+at a time. A device that is lost or has not reported offers nothing; one whose owner withholds all
+of it is closed: not even what needs nothing is put there.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from math import ceil, floor
 
 from rpn.model import PoolUsage, Resources
 from rpn.replica import Mirrored
-from scheduler.amounts import NOTHING, Amounts, Offer
+from scheduler.amounts import CLOSED, NOTHING, Amounts, Offer
 
 
 class Account:
@@ -56,15 +58,23 @@ class Account:
 
     @property
     def free(self) -> Amounts:
-        """What can be given away now: never negative, never more than the total."""
+        """What can be given away now: never more than the total, and negative only if closed."""
+        if self.closed:
+            return CLOSED
         return Amounts(*(self._free(index) for index in range(4)))
+
+    @property
+    def closed(self) -> bool:
+        """It has something, of which nothing at all is available."""
+        return not any(self.available[:3]) and any(self.total[:3])
 
     def _free(self, index: int) -> int:
         total, reserved = self.total[index], self.reserved[index]
         if self.pool_usage is None or index == 3:
             free = self.available[index] - reserved
         else:
-            foreign = max(0, self.usage[index] - min(self.pool_usage[index], reserved))
+            used = max(self.usage[index], total - self.available[index])
+            foreign = max(0, used - min(self.pool_usage[index], reserved))
             free = total - foreign - reserved
         return max(0, min(free, total - reserved))
 

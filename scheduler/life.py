@@ -10,7 +10,7 @@
     - -> QUEUED                    [the store, when the submitter's gateway brings it]
     QUEUED -> ASSIGNED             [matchmaker: a device fits]
     ASSIGNED -> RUNNING            [agent: started, or lists it when it comes back]
-    ASSIGNED, RUNNING -> QUEUED    [matchmaker: its device left, or came back without it]
+    ASSIGNED, RUNNING -> QUEUED    [matchmaker: its device left, or came back without it; agent: returned]
     ASSIGNED, RUNNING -> FAILED    [the same, but no re-run is left: LOST, or POISON after too many devices]
     ASSIGNED, RUNNING -> SUCCEEDED [agent: done]
     ASSIGNED, RUNNING -> FAILED    [agent: done; or told to stop for its timeout, and ended, lost or silent]
@@ -134,16 +134,16 @@ def lose(task: Task, life: TaskLife, *, now_ms: int, max_attempts: int) -> Turn:
     if len(lost.lost_with) >= max_attempts:
         text = f"lost with {len(lost.lost_with)} devices one after another"
         return _failed(lost, Outcome.POISON, text, now_ms)
-    return _to(
-        lost,
-        TaskState.QUEUED,
-        attempt="",
-        device_id="",
-        session="",
-        assigned_ms=0,
-        started_ms=0,
-        ended_ms=now_ms,
-    )
+    return _queued(lost, now_ms)
+
+
+def take_back(task: Task, life: TaskLife, *, now_ms: int) -> Turn:
+    """Its device's owner wants the device back: it counts as lost only if it may have begun to work."""
+    begun = life.state is TaskState.RUNNING
+    if life.ending or (begun and task.retries is not None and life.attempts > task.retries):
+        return lose(task, life, now_ms=now_ms, max_attempts=1)
+    attempts = life.attempts if begun else life.attempts - 1
+    return _queued(msgspec.structs.replace(life, attempts=attempts), now_ms)
 
 
 def expire(life: TaskLife, *, now_ms: int) -> Turn:
@@ -166,6 +166,19 @@ _WAYS: dict[TaskState, frozenset[TaskState]] = {
         {TaskState.RUNNING, TaskState.QUEUED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
     ),
 }
+
+
+def _queued(life: TaskLife, now_ms: int) -> Turn:
+    return _to(
+        life,
+        TaskState.QUEUED,
+        attempt="",
+        device_id="",
+        session="",
+        assigned_ms=0,
+        started_ms=0,
+        ended_ms=now_ms,
+    )
 
 
 def _to(life: TaskLife, state: TaskState, **changes: Any) -> Turn:

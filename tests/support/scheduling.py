@@ -37,6 +37,7 @@ Key = tuple[str, str]
 CORE = Requirements(cpu=100, memory=100)
 GOOD = b'{"success":true,"result":1}'
 BAD = b'{"success":false,"error":"exit 1","code":"EXIT"}'
+RETURNED = b'{"success":false,"error":"paused","code":"RETURNED"}'
 DIMENSIONS = ("cpu", "memory", "storage", "gpu")
 _messages = msgspec.json.Decoder(FromServer)
 
@@ -152,10 +153,10 @@ class FakeStore:
         assigned = self.assignments(device_id)[-1]
         self.say(StartedEntry(device_id, assigned.task_id, assigned.attempt))
 
-    def finish(self, device_id: str, *, success: bool = True) -> None:
+    def finish(self, device_id: str, *, success: bool = True, outcome: bytes = b"") -> None:
         """An agent ends what it was assigned last."""
         assigned = self.assignments(device_id)[-1]
-        outcome = GOOD if success else BAD
+        outcome = outcome or (GOOD if success else BAD)
         self.say(DoneEntry(device_id, assigned.task_id, assigned.attempt, success, outcome))
 
     def say(self, entry: TaskStreamEntry) -> None:

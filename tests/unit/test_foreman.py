@@ -8,7 +8,7 @@ import pytest
 from rpn.messages import TaskCancelled, TaskResultMessage
 from rpn.model import Requirements, TaskState
 from rpn.store.records import DoneEntry, ProgressEntry
-from tests.support.scheduling import BAD, GOOD, FakeStore, Leadership, resources, small_pool, task
+from tests.support.scheduling import BAD, GOOD, RETURNED, FakeStore, Leadership, resources, small_pool, task
 
 
 @pytest.fixture
@@ -285,3 +285,13 @@ def test_an_assignment_that_nobody_takes_up_is_sent_again(store: FakeStore, lead
     leads.rounds()
     first, second = store.assignments("a")
     assert first == second
+
+
+def test_a_task_that_its_device_hands_back_runs_elsewhere(store: FakeStore, leads: Leadership) -> None:
+    store.submit(task("t"))
+    leads.rounds()
+    store.report("a", resources(used=100))
+    store.finish("a", success=False, outcome=RETURNED)
+    leads.rounds()
+    assert store.lives["sub", "t"].device_id == "b"
+    assert not [each for each in store.messages("sub") if isinstance(each, TaskResultMessage)]

@@ -45,6 +45,20 @@ def test_available_above_total_is_clamped() -> None:
     assert ledger(has).offers["a"].free == Amounts(200, 500, 10)
 
 
+def test_what_an_owner_withholds_is_not_free_even_if_nobody_uses_it() -> None:
+    has = Resources(10, 40, 4, 100, 300, 1000, 0, 100, 100, has_gpu=False)
+    books = ledger(has, PoolUsage(cpu=0, memory=0))
+    assert books.offers["a"].free == Amounts(160, 300, 100)
+
+
+def test_a_device_whose_owner_withholds_all_of_it_takes_not_even_what_needs_nothing() -> None:
+    paused = Resources(10, 0, 4, 100, 0, 1000, 10, 0, 100, has_gpu=True)
+    for usage in (None, PoolUsage(cpu=10, memory=20)):
+        offer = ledger(paused, usage).offers["a"]
+        assert not offer.free.covers(NOTHING)
+        assert offer.total.covers(Amounts(400, 1000, 100, 1)), "it may come back"
+
+
 def test_a_gpu_has_one_holder_at_a_time() -> None:
     books = ledger(resources(gpu=True))
     books.reserve("x", "a", Amounts(gpu=1))

@@ -101,3 +101,15 @@ def test_a_task_that_waits_cannot_finish_or_start() -> None:
         lives.finish(QUEUED, success=True, outcome=b"", now_ms=1)
     with pytest.raises(ValueError, match="from queued to running"):
         lives.start(QUEUED, now_ms=1)
+
+
+def test_what_an_owner_hands_back_before_it_began_does_not_count() -> None:
+    turn = lives.take_back(task("t", retries=0), assigned(), now_ms=9000)
+    assert (turn.life.state, turn.life.attempts, turn.life.lost_with) == (TaskState.QUEUED, 0, [])
+
+
+@pytest.mark.parametrize(("retries", "state"), [(None, TaskState.QUEUED), (0, TaskState.FAILED)])
+def test_what_an_owner_hands_back_when_it_had_begun_counts(retries: int | None, state: TaskState) -> None:
+    running = lives.start(assigned(), now_ms=3000).life
+    turn = lives.take_back(task("t", retries=retries), running, now_ms=9000)
+    assert (turn.life.state, turn.life.attempts) == (state, 1)
