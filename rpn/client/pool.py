@@ -203,6 +203,13 @@ class AsyncPool:
         self.enter([submission])
         return submission
 
+    def submit_data(self, options: Options, data: dict[str, Any], *, kind: str = "compute") -> Submission:
+        """Have a task of type `kind` run whose data are exactly these."""
+        self._must_be_device()
+        submission = Submission(options.task(kind, self.device_id, data), self.cancel, as_it_is)
+        self.enter([submission])
+        return submission
+
     def task_of(
         self, options: Options, what: str | Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 from rpn.client.refusals import TaskFailed, failure_of
@@ -25,6 +25,7 @@ class Submission:
         self.progress: float | None = None
         """0 to 1, if the task tells"""
         self._log: deque[str] = deque(maxlen=LOG_LIMIT)
+        self._followers: set[asyncio.Queue[str]] = set()
         self._cancel = cancel
         self._read = read
         self._result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -51,6 +52,20 @@ class Submission:
             self.state = "cancelling"
             self._cancel(self.task)
 
+    async def follow(self) -> AsyncIterator[str]:
+        """What the task prints, piece by piece as it comes, until it ends."""
+        pieces: asyncio.Queue[str] = asyncio.Queue()
+        for piece in self._log:
+            pieces.put_nowait(piece)
+        self._followers.add(pieces)
+        try:
+            while not (self.done() and pieces.empty()):
+                piece = await pieces.get()
+                if piece:
+                    yield piece
+        finally:
+            self._followers.discard(pieces)
+
     # --- the pool's side ----------------------------------------------------------------------
 
     def changed(self, state: str) -> None:
@@ -62,6 +77,7 @@ class Submission:
             self.progress = progress
         if log:
             self._log.append(log)
+            self._tell_followers(log)
 
     def settle(self, outcome: object) -> None:
         """Take the outcome: `{success: true, result}` or `{success: false, error, code}`."""
@@ -78,11 +94,18 @@ class Submission:
         else:
             self.state = "succeeded"
             self._result.set_result(value)
+            self._tell_followers("")
 
     def refuse(self, error: Exception) -> None:
         if not self._result.done():
             self.state = error.state if isinstance(error, TaskFailed) else "failed"
             self._result.set_exception(error)
+            self._tell_followers("")
+
+    def _tell_followers(self, piece: str) -> None:
+        """An empty piece wakes them at the end."""
+        for pieces in self._followers:
+            pieces.put_nowait(piece)
 
 
 def _looked_at(future: asyncio.Future[Any]) -> None:
