@@ -23,7 +23,8 @@ def asks_pool(command: Command) -> Command:
     def asking(server: str | None, token_file: str | None, **rest: Any) -> Any:
         from rpn.client.api import Api
 
-        with closing(Api(*place(server, token_file))) as api:
+        url, token = place(server, token_file)
+        with closing(Api(url, token=token)) as api:
             return command(api, **rest)
 
     return at_pool(asking)

@@ -18,7 +18,7 @@ NOT_FULFILLED = 1
 """exit status when the pool answered, but not with what was asked for"""
 
 
-class Labels(click.ParamType):
+class Labels(click.ParamType):  # type: ignore[type-arg]
     """`KEY=VALUE`, as often as wanted."""
 
     name = "KEY=VALUE"
@@ -123,9 +123,8 @@ def _tell(answer: dict[str, Any], *, dry_run: bool) -> None:
     if dry_run:
         note("dry run: nothing was reserved")
     else:
-        note(
-            f"held until {answer.get('expiresAt', 'it is released')}; to give it back: rpn release {allocation['id']}"
-        )
+        until = answer.get("expiresAt", "it is released")
+        note(f"held until {until}; to give it back: rpn release {allocation['id']}")
 
 
 def _share(share: dict[str, Any]) -> tuple[str, ...]:

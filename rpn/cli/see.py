@@ -113,10 +113,10 @@ def device(api: Api, name: str, json_wanted: bool) -> None:
     if json_wanted:
         as_json(found)
         return
-    name_, id_, platform, cpu, memory, storage, gpu = row(found)
+    full_name, _, platform, cpu, memory, storage, gpu = row(found)
     facts(
         [
-            ("name", name_),
+            ("name", full_name),
             ("id", found["id"]),
             ("platform", platform),
             ("address", found["ipAddress"]),
