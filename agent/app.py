@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
-from agent import identity, jail
+from agent import identity, jail, proc
 from agent.config import FILE_NAME, AgentConfig, load_config
 from agent.meter import Meter
+from agent.metrics import CONTENT_TYPE, Standing, exposition
 from agent.reporter import Reporter
 from agent.results import Results
 from agent.runner import Runner
@@ -19,9 +22,10 @@ from agent.spawner import CAN_SPAWN, Spawner
 from rpn.client.device import Device
 from rpn.client.servers import parse_servers
 from rpn.errors import BadSettings
+from rpn.lookout import Answer, Lookout
 from rpn.messages import FromServer, Register
 from rpn.model import PoolUsage
-from rpn.service import Job, serve
+from rpn.service import Job, cause, serve
 from rpn.settings import AgentSettings
 
 if sys.platform != "win32":
@@ -55,6 +59,8 @@ class Agent:
             self._meter = Meter(self._runner)
         else:
             log.warning("on this platform the agent shows its machine but runs no tasks")
+        self._metrics_at = settings.agent_metrics_host, settings.agent_metrics_port
+        self.lookout = Lookout({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
         sampler = Sampler(data_dir)
         self._reporter = Reporter(self._device_id, sampler.sample, self._pool_usage, self._device.send)
 
@@ -63,8 +69,12 @@ class Agent:
         working: list[Job] = [self._runner.run] if self._runner is not None else []
         if self._meter is not None:
             working.append(self._meter.run)
+        if self._metrics_at[1]:
+            working.append(partial(self.lookout.serve, *self._metrics_at, setting="RPN_AGENT_METRICS_PORT"))
         try:
             await serve(*working, self._reporter.run, self._device.run, stop=stop, drain=self._end_work)
+        except BaseExceptionGroup as failure:
+            raise cause(failure, BadSettings) or failure from None
         finally:
             await self._end_work()
 
@@ -94,6 +104,28 @@ class Agent:
         self._reporter.online()
         if self._runner is not None:
             self._runner.online()
+
+    # --- what operators see, where RPN_AGENT_METRICS_PORT lets them ---------------------------
+
+    async def _livez(self) -> Answer:
+        return Answer(200, b'{"status":"alive"}')
+
+    async def _readyz(self) -> Answer:
+        if self._device.online.is_set():
+            return Answer(200, b'{"status":"connected"}')
+        return Answer(503, b'{"error":"no gateway has taken us","code":"UNAVAILABLE"}')
+
+    async def _metrics(self) -> Answer:
+        runner = self._runner
+        standing = Standing(
+            connected=self._device.online.is_set(),
+            running=len(runner.attempts) if runner is not None else 0,
+            unacknowledged=runner.unacknowledged if runner is not None else 0,
+            ended=runner.ended if runner is not None else {},
+            usage=self._pool_usage() or PoolUsage(),
+            own=proc.look(os.getpid()),
+        )
+        return Answer(200, exposition(standing), CONTENT_TYPE)
 
     def _pool_usage(self) -> PoolUsage | None:
         return self._meter.usage if self._meter is not None else None

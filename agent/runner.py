@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from agent.attempt import Attempt
@@ -41,6 +41,8 @@ class Runner:
     ) -> None:
         self.busy = asyncio.Event()
         """set while there are attempts"""
+        self.ended: Counter[str] = Counter()
+        """attempts since the start, by outcome: `ok` or the code of the failure"""
         self._spawner = spawner
         self._results = results
         self._config = config
@@ -54,6 +56,11 @@ class Runner:
     @property
     def attempts(self) -> list[Attempt]:
         return list(self._attempts.values())
+
+    @property
+    def unacknowledged(self) -> int:
+        """Results that no gateway has confirmed."""
+        return len(self._results)
 
     async def run(self) -> None:
         async with self._group as group:
@@ -145,6 +152,7 @@ class Runner:
     def _report(self, task_id: str, attempt: str, result: TaskResult) -> None:
         level = logging.DEBUG if result.success else logging.INFO
         log.log(level, "attempt %s of task %s: %s", attempt, task_id, result.code or "ok")
+        self.ended[result.code or "ok"] += 1
         self._results.keep(FinishedAttempt(task_id, attempt, result))
         self._send_results([attempt])
 

@@ -114,6 +114,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     """by default the host's name"""
     agent_config: str = ""
     """agent.toml with the owner's commands; by default in the data directory"""
+    agent_metrics_host: str = "127.0.0.1"
+    agent_metrics_port: Port = 0
+    """where `/metrics`, `/livez` and `/readyz` are served; 0: nowhere"""
 
 
 class UpSettings(Settings, frozen=True, kw_only=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from rpn.errors import BadSettings, StoreFormatError
+from rpn.lookout import Answer, Lookout
 from rpn.replica import Change, Replica
 from rpn.service import after, cause, serve
 from rpn.settings import SchedulerSettings
@@ -15,7 +17,6 @@ from rpn.store.format import Format
 from rpn.store.keys import Keys
 from rpn.store.sweep import Sweeper
 from scheduler import vitals
-from scheduler.door import Answer, Door
 from scheduler.leader import Leader
 from scheduler.metrics import CONTENT_TYPE, Gauges, exposition
 
@@ -33,7 +34,7 @@ class Scheduler:
         self._settings = settings
         self._replica = replica
         pages = {"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz}
-        self.door = Door(pages)
+        self.lookout = Lookout(pages)
         self._follower = Follower(connection, keys, replica, self._heard)
         self._sweeper = Sweeper(connection, keys, settings)
         self.leader = Leader(connection, keys, settings, replica, self._follower.now_ms)
@@ -43,7 +44,8 @@ class Scheduler:
         of_the_store = (self._follower.run, self._sweeper.run, self._lead)
         jobs = [after(self._format.understood, job) for job in of_the_store]
         if self._settings.metrics_port:
-            jobs.append(self._serve)
+            host, port = self._settings.metrics_host, self._settings.metrics_port
+            jobs.append(partial(self.lookout.serve, host, port, setting="RPN_METRICS_PORT"))
         try:
             await serve(*jobs, stop=stop, drain=self.leader.step_down)
         except BaseExceptionGroup as failure:
@@ -52,14 +54,6 @@ class Scheduler:
     async def _lead(self) -> None:
         await self._follower.ready()
         await self.leader.run()
-
-    async def _serve(self) -> None:
-        """Let operators look."""
-        host, port = self._settings.metrics_host, self._settings.metrics_port
-        try:
-            await self.door.serve(host, port)
-        except OSError as error:
-            raise BadSettings(f"RPN_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from None
 
     async def _livez(self) -> Answer:
         return Answer(200, b'{"status":"alive"}')

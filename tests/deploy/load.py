@@ -160,7 +160,12 @@ class Load:
             task.cancel()
         if self._driving is not None:
             self._driving.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as failures:
+            if list(failures.exceptions) != [error]:
+                raise
+            # the block's own error goes on as it is, when this returns
 
     async def _drive(self) -> None:
         """A turn each 1/rate seconds, whatever became of those before; late ones are made up for."""

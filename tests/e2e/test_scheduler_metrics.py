@@ -28,7 +28,7 @@ async def test_a_leader_says_so(tmp_path: Path) -> None:
             asyncio.timeout(PATIENCE_S),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
         ):
-            await scheduler.door.listening.wait()
+            await scheduler.lookout.listening.wait()
             assert (await client.get("/livez")).status_code == 200
             while (await client.get("/readyz")).text != '{"status":"leading"}':
                 await asyncio.sleep(0.02)

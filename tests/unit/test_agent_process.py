@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -18,6 +19,7 @@ from rpn.messages import Acked, Register, ResourceUpdate, RunningAttempt, TaskCa
 from rpn.model import TaskResult
 from tests.support import make
 from tests.support.gateway_double import GatewayDouble, gateway_double
+from tests.support.servers import free_ports
 
 MB = 2**20
 
@@ -28,15 +30,16 @@ async def gateway() -> AsyncIterator[GatewayDouble]:
         yield double
 
 
-async def start(server: str, data_dir: Path) -> Process:
+async def start(server: str, data_dir: Path, **settings: object) -> Process:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RPN_")}
     environ |= {"RPN_SERVER": server, "RPN_DATA_DIR": str(data_dir)}
+    environ |= {name: str(value) for name, value in settings.items()}
     return await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "agent", env=environ, stderr=PIPE)
 
 
 @asynccontextmanager
-async def agent(gateway: GatewayDouble, data_dir: Path) -> AsyncIterator[Process]:
-    process = await start(gateway.url, data_dir)
+async def agent(gateway: GatewayDouble, data_dir: Path, **settings: object) -> AsyncIterator[Process]:
+    process = await start(gateway.url, data_dir, **settings)
     try:
         await gateway.nth(Register, len(gateway.all(Register)) + 1)
         yield process
@@ -71,6 +74,28 @@ async def test_it_introduces_itself_and_tells_what_the_machine_has(
     assert (register.running, register.finished) == ([], [])
     assert register.device_id == update.device_id == (tmp_path / "agent-id").read_text().strip()
     assert update.resources.cpu_cores == os.cpu_count()
+
+
+async def test_it_tells_how_it_is_where_its_owner_lets_it(gateway: GatewayDouble, tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    async with (
+        agent(gateway, tmp_path, RPN_AGENT_METRICS_PORT=port),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        await gateway.say(make.assign("echo", "x"))
+        await gateway.nth(TaskDone)
+        assert (await client.get("/readyz")).status_code == 200
+        text = (await client.get("/metrics")).text
+    assert "rpn_agent_connected 1" in text
+    assert 'rpn_agent_attempts_ended_total{outcome="ok"} 1' in text
+    assert "rpn_agent_results_waiting 1" in text
+
+
+async def test_a_port_for_metrics_that_is_taken_ends_it(gateway: GatewayDouble, tmp_path: Path) -> None:
+    process = await start(gateway.url, tmp_path, RPN_AGENT_METRICS_PORT=gateway.port)
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert b"RPN_AGENT_METRICS_PORT: cannot listen" in said
 
 
 async def test_told_to_stop_it_says_goodbye_and_leaves_nothing(

@@ -1,17 +1,12 @@
-"""What Prometheus reads of a scheduler, and the door it reads through."""
+"""What Prometheus reads of a scheduler."""
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rpn.model import TaskState
-from scheduler import door
 from scheduler.counts import Counts
-from scheduler.door import Answer, Door
 from scheduler.metrics import Gauges, exposition
 from scheduler.standing import Standing
 from scheduler.vitals import Vitals
@@ -104,51 +99,3 @@ def test_a_matchmaker_knows_how_it_stands() -> None:
     standing = leadership.matchmaker.standing()
     assert standing.tasks[TaskState.ASSIGNED] == 12  # four cores and eight
     assert standing.tasks[TaskState.QUEUED] == standing.queued == 8
-
-
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    """Of a door with one page."""
-
-    async def page() -> Answer:
-        return Answer(200, b"here", "text/plain")
-
-    opened = Door({"/page": page})
-    serving = asyncio.create_task(opened.serve("127.0.0.1", 0))
-    await opened.listening.wait()
-    yield opened.port
-    serving.cancel()
-    await asyncio.wait([serving])
-
-
-async def said(port: int, request: bytes) -> bytes:
-    """All that comes back until the connection is closed."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    try:
-        async with asyncio.timeout(5):
-            return await reader.read()
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-
-@pytest.mark.parametrize(
-    ("line", "status"),
-    [("GET /page", b"200"), ("GET /page?x=1", b"200"), ("GET /", b"404"), ("PUT /page", b"405")],
-)
-async def test_the_door_answers_what_there_is(port: int, line: str, status: bytes) -> None:
-    answer = await said(port, f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert answer.split(b" ")[1] == status
-    assert answer.endswith(b"here") == (status == b"200")
-
-
-async def test_a_head_has_no_body(port: int) -> None:
-    assert (await said(port, b"HEAD /page HTTP/1.1\r\n\r\n")).endswith(b"\r\n\r\n")
-
-
-async def test_who_says_too_much_or_nothing_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "TIME_LIMIT_S", 0.05)
-    assert await said(port, b"") == b""
-    assert await said(port, b"x" * (2 * door.HEAD_LIMIT)) == b""
-    assert (await said(port, b"GET /page HTTP/1.1\r\n\r\n")).endswith(b"here")

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from rpn.errors import BadSettings
+
 log = logging.getLogger(__name__)
 
 HEAD_LIMIT = 16 * 1024
@@ -33,7 +35,7 @@ NOT_FOUND = Answer(404, b'{"error":"there is nothing here","code":"NOT_FOUND"}')
 NOT_ALLOWED = Answer(405, b'{"error":"only GET","code":"METHOD_NOT_ALLOWED"}')
 
 
-class Door:
+class Lookout:
     """Answers GET, one request a connection."""
 
     def __init__(self, pages: Mapping[str, Page]) -> None:
@@ -43,9 +45,12 @@ class Door:
         """where it listens, once it does"""
         self.listening = asyncio.Event()
 
-    async def serve(self, host: str, port: int) -> None:
-        """Answer until cancelled. Raises OSError: the port is taken."""
-        server = await asyncio.start_server(self._connected, host, port, limit=HEAD_LIMIT)
+    async def serve(self, host: str, port: int, *, setting: str) -> None:
+        """Answer until cancelled. Raises BadSettings, naming the port's `setting`: it is taken, say."""
+        try:
+            server = await asyncio.start_server(self._connected, host, port, limit=HEAD_LIMIT)
+        except OSError as error:
+            raise BadSettings(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from None
         async with server:
             self.port = server.sockets[0].getsockname()[1]
             log.info("metrics on %s:%d", host, self.port)
