@@ -35,6 +35,8 @@ COMMANDS = {
     "logs": "rpn.cli.tasks",
     "cancel": "rpn.cli.tasks",
     "why": "rpn.cli.tasks",
+    "top": "rpn.cli.top",
+    "doctor": "rpn.cli.doctor",
     "health": "rpn.cli.health",
     "config": "rpn.cli.config",
     "completion": "rpn.cli.completion",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rpn.client.api import Api
 
 FINAL = ("succeeded", "failed", "cancelled", "expired")
+COLUMNS = ("ID", "SUBMITTER", "WHAT", "STATE", "DEVICE", "AGE")
 FOLLOW_S = 0.5
 """between two looks at a log that is followed"""
 FAILED = 1
@@ -46,11 +47,11 @@ def tasks(api: Api, state: str | None, submitter: str | None, limit: int, json_w
     if json_wanted:
         as_json(answer)
     else:
-        columns = ("ID", "SUBMITTER", "WHAT", "STATE", "DEVICE", "AGE")
-        table(columns, [_row(each) for each in answer["tasks"]])
+        table(COLUMNS, [row(each) for each in answer["tasks"]])
 
 
-def _row(task: dict[str, Any]) -> tuple[str, ...]:
+def row(task: dict[str, Any]) -> tuple[str, ...]:
+    """One task of `/api/tasks` in words."""
     progress = task.get("progress")
     state = (
         f"{task['state']} {progress:.0%}"
