@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from gateway.app import Gateway
-from gateway.server import listen, server_for
+from gateway.server import listen, server_for, widened
 from rpn.errors import RPNError, StoreFormatError
 from rpn.observe import configure_logging
 from rpn.service import cause, serve, stop_on_signals
@@ -39,7 +39,7 @@ async def run(settings: GatewaySettings) -> None:
 
     async def serve_http() -> None:
         try:
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=widened(listener))
         finally:
             served.set()
 

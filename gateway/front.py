@@ -1,16 +1,19 @@
 """uvicorn's HTTP protocol with a deadline and a cap for what comes before a request is understood.
 
 Without them one byte a second, or a header without end, holds a connection and memory for ever.
+Upgrades to a WebSocket go through a turnstile: a herd of them must not hold up everybody else.
 """
 
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
+from typing import Any
 
 from msgspec.json import encode
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.turnstile import Turnstile
 from rpn.errors import BadMessage
 
 HEAD_LIMIT_S = 5.0
@@ -25,8 +28,13 @@ class Front(HttpToolsProtocol):
     _head_timer: TimerHandle | None = None
     _head_size = 0
 
+    def __init__(self, *args: Any, turnstile: Turnstile, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._turnstile = turnstile
+
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._turnstile.hold()  # whoever comes is heard before the next upgrade
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -47,6 +55,15 @@ class Front(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_done()
         super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self.transport.pause_reading()
+        self._turnstile.enter(self._upgrade)
+
+    def _upgrade(self) -> None:
+        if not self.transport.is_closing():
+            super().handle_websocket_upgrade()
+            self.transport.resume_reading()
 
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP."""

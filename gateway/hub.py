@@ -1,8 +1,8 @@
 """Who hears what: broadcasts in rounds, lists for newcomers, messages to one.
 
 A round gathers frames and writes them to every connection at once, with one write each. The first
-frame after a quiet spell goes at once; then rounds keep a distance of three times what the last one
-cost, so that writing takes at most a quarter of the time.
+frame after a quiet spell goes at once; then rounds keep a distance that follows what the last one
+cost, so that writing takes at most a small part of the time, and each write carries more.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from rpn.replica import Mirrored, Replica
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.002, 0.1
 """bounds of the distance between two rounds"""
+PAUSE_PER_COST = 7
+"""the distance by what the round before cost: rounds take at most an eighth of the time"""
 LIST_EVERY_S = 1.0
 """how often everybody may get a fresh `devices` list"""
 LIST_LIMIT = 200
@@ -27,7 +29,7 @@ LIST_LIMIT = 200
 
 def pause_after(cost_s: float) -> float:
     """How long to gather after a round that took `cost_s`."""
-    return min(max(3 * cost_s, PAUSE_MIN_S), PAUSE_MAX_S)
+    return min(max(PAUSE_PER_COST * cost_s, PAUSE_MIN_S), PAUSE_MAX_S)
 
 
 class Hub:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from asyncio import Protocol
 from collections.abc import Iterator
+from functools import partial
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.front import Front
+from gateway.turnstile import Turnstile
 from gateway.wire import Wire
 from rpn.errors import BadSettings
 from rpn.settings import GatewaySettings
@@ -17,6 +21,8 @@ from rpn.settings import GatewaySettings
 MESSAGE_LIMIT = 1024 * 1024
 """bytes of one message from a client"""
 BACKLOG = 2048
+ACCEPTED_IN_A_TURN = 32
+"""new connections that one turn of the event loop may take"""
 
 
 class Server(uvicorn.Server):
@@ -32,7 +38,7 @@ def server_for(app: ASGIApp) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            http=Front,
+            http=cast("type[Protocol]", partial(Front, turnstile=Turnstile())),
             ws=Wire,
             ws_max_size=MESSAGE_LIMIT,
             ws_per_message_deflate=False,
@@ -44,6 +50,14 @@ def server_for(app: ASGIApp) -> Server:
             timeout_graceful_shutdown=2,
         )
     )
+
+
+def widened(listener: socket.socket) -> list[socket.socket]:
+    """`listener`, and copies of it: uvloop takes one connection of each in a turn of the event loop.
+
+    With one alone, whoever comes behind a thousand others waits for a thousand turns.
+    """
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_IN_A_TURN - 1))]
 
 
 def listen(settings: GatewaySettings) -> socket.socket:

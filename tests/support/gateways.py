@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.app import Gateway
-from gateway.server import listen, server_for
+from gateway.server import listen, server_for, widened
 from rpn.service import serve
 from rpn.settings import GatewaySettings
 from rpn.store.connection import Connection
@@ -43,7 +43,7 @@ class RunningGateway:
 
         async def serve_http() -> None:
             try:
-                await server.serve(sockets=[self._listener])
+                await server.serve(sockets=widened(self._listener))
             finally:
                 served.set()
 

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from gateway.hub import LIST_EVERY_S, LIST_LIMIT, PAUSE_MAX_S, PAUSE_MIN_S, pause_after
+from gateway.hub import LIST_EVERY_S, LIST_LIMIT, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_PER_COST, pause_after
 from rpn.events import Identity, Kind, Operation, Report, pack_identity, pack_report
 from rpn.messages import Observe, ResourceChanged
 from tests.support import make
@@ -34,7 +34,7 @@ async def quiet(house: House) -> None:
 
 
 def test_rounds_take_at_most_a_quarter_of_the_time() -> None:
-    assert pause_after(0.01) == 0.03
+    assert pause_after(0.01) == PAUSE_PER_COST * 0.01
     assert pause_after(0) == PAUSE_MIN_S
     assert pause_after(10) == PAUSE_MAX_S
 
