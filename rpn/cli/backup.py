@@ -37,6 +37,11 @@ def backup(file: Path, **where: str | None) -> None:
     """Save all that a pool holds in FILE (`-`: standard output), as it is at one moment.
 
     The pool goes on working.
+
+    \b
+    Example:
+      rpn backup pool.backup
+      rpn backup - | gzip > pool.backup.gz
     """
     _work(["save", str(file)], where)
 
@@ -48,6 +53,10 @@ def restore(file: Path, *, force: bool, **where: str | None) -> None:
     """Let a pool be what it was when FILE was saved: all of it, or nothing is changed.
 
     Devices report again by themselves; tasks that ran then are started again.
+
+    \b
+    Example:
+      rpn restore pool.backup
     """
     _work(["restore", str(file), *(["--force"] if force else [])], where)
 

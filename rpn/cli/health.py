@@ -19,7 +19,12 @@ ANSWER_LIMIT_S = 3
     help="gateways to ask, comma-separated (RPN_SERVER; without it the one on this machine's RPN_PORT)",
 )
 def health(server: str | None) -> None:
-    """Ask gateways whether they are ready; exit 0 if all are, 1 if not."""
+    """Ask gateways whether they are ready; exit 0 if all are, 1 if not.
+
+    \b
+    Example:
+      rpn health --server desk.local:3000
+    """
     answers = [(url, _ask(url)) for url in _ready_urls(server)]
     for url, fault in answers:
         click.echo(f"{url}: {fault or 'ready'}")

@@ -16,7 +16,12 @@ from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, Sett
 @click.command(short_help="Start a gateway.")
 @flags_for(GatewaySettings)
 def gateway(**flags: Any) -> None:
-    """Start a gateway: it holds the sockets of devices and clients."""
+    """Start a gateway: it holds the sockets of devices and clients.
+
+    \b
+    Example:
+      rpn gateway --port 3001 --redis-url redis://10.0.0.5:6379/0
+    """
     require_server_extra()
     _become("gateway", GatewaySettings, flags)
 
@@ -24,7 +29,12 @@ def gateway(**flags: Any) -> None:
 @click.command(short_help="Start a scheduler.")
 @flags_for(SchedulerSettings)
 def scheduler(**flags: Any) -> None:
-    """Start a scheduler: it decides where requests and tasks go."""
+    """Start a scheduler: it decides where requests and tasks go. Of several, one leads.
+
+    \b
+    Example:
+      rpn scheduler --redis-url redis://10.0.0.5:6379/0
+    """
     require_server_extra()
     _become("scheduler", SchedulerSettings, flags)
 

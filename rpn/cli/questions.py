@@ -43,9 +43,7 @@ def place(server: str | None, token_file: str | None) -> tuple[str, str]:
     """Server and token, as the flags or else the environment tell them. Raises BadSettings."""
     from rpn.client.servers import told_server, told_token
 
-    logging.getLogger("rpn").addHandler(
-        logging.NullHandler()
-    )  # the screen tells people
+    logging.getLogger("rpn").addHandler(logging.NullHandler())  # the screen tells people
     if token_file is not None:
         os.environ["RPN_TOKEN_FILE"] = token_file
     return server or told_server(), told_token()

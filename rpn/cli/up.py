@@ -31,6 +31,11 @@ def up(redis_url: str | None, no_agent: bool, verbose: bool, **flags: Any) -> No
     """Start a whole pool on this machine: a store, gateways, a scheduler and an agent.
 
     Every other setting (RPN_...) goes on to the processes it is for.
+
+    \b
+    Example:
+      rpn up
+      rpn up --gateways 3 --port 4000
     """
     require_server_extra()
     settings = load(UpSettings, os.environ, **flags)

@@ -1,0 +1,259 @@
+"""Commands that ask a pool: what they say to people and to programs, and how they end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rpn import cli
+from rpn.cli.tasks import _news
+
+DESK = {
+    "id": "aaaa-1",
+    "name": "desk",
+    "platform": "linux",
+    "ipAddress": "10.0.0.1",
+    "lastSeen": "2025-10-20T10:30:00.000Z",
+    "isOnline": True,
+    "resources": {
+        "cpuUsage": 50,
+        "cpuAvailable": 50,
+        "cpuCores": 8,
+        "memoryUsage": 2048,
+        "memoryAvailable": 6144,
+        "memoryTotal": 8192,
+        "storageUsage": 0,
+        "storageAvailable": 100,
+        "storageTotal": 100,
+        "hasGPU": True,
+        "gpuName": "Radeon \x1b[31mRX",
+        "gpuUsage": 0,
+    },
+}
+LAPTOP = DESK | {"id": "bbbb-2", "name": "laptop"}
+NEEDS = {"cpu": 1600, "memory": 0, "storage": 0, "gpu": False}
+REFUSED = {
+    "allocation": {
+        "id": "x1",
+        "requestingDevice": "rest",
+        "timestamp": "",
+        "requirements": NEEDS,
+        "fulfilled": False,
+        "allocatedDevices": [],
+    },
+    "reason": {
+        "code": "INSUFFICIENT",
+        "message": "not now: two devices are too busy",
+        "devices": 2,
+        "exhausted": {"cpu": 2},
+        "nearest": {"deviceId": "aaaa-1", "deviceName": "desk", "missing": {"cpu": 800}},
+        "change": {"cpu": 800},
+    },
+}
+TASK = {
+    "taskId": "t-1",
+    "submitterId": "me",
+    "type": "compute",
+    "state": "queued",
+    "requirements": NEEDS,
+    "submittedAt": "2025-10-20T10:30:00.000Z",
+    "reason": REFUSED["reason"],
+}
+ANSWERS: dict[str, Any] = {
+    "GET /": {"service": "Resource Pooling Network", "version": "1.0.0", "devices": 2},
+    "GET /api/devices": {"devices": [DESK, LAPTOP]},
+    "GET /api/devices/aaaa-1": DESK | {"labels": {"zone": "a"}, "free": {"cpu": 400, "memory": 6144}},
+    "GET /api/devices/bbbb-2": LAPTOP | {"labels": {}, "free": {"cpu": 0, "memory": 0}},
+    "POST /api/allocations": REFUSED,
+    "GET /api/allocations/x1": REFUSED,
+    "GET /api/tasks": {"tasks": [TASK]},
+    "GET /api/tasks/t-1": TASK,
+    "DELETE /api/tasks/t-1": {},
+    "POST /api/tasks": {"taskId": "t-1", "submitterId": "cli", "state": "queued"},
+}
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Says what ANSWERS tells; notes what it was asked."""
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        said = f"{self.command} {self.path.partition('?')[0]}"
+        asked: list[tuple[str, Any]] = self.server.asked  # type: ignore[attr-defined]
+        asked.append((f"{self.command} {self.path}", body))
+        known = said in ANSWERS
+        answer = (
+            ANSWERS[said] if known else {"error": f"there is nothing at {self.path}", "code": "NOT_FOUND"}
+        )
+        encoded = json.dumps(answer).encode()
+        self.send_response(200 if known else 404)
+        self.send_header("Content-Length", str(len(encoded)))
+        self.end_headers()
+        self.wfile.write(encoded)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
+    def log_request(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def gateway() -> Iterator[HTTPServer]:
+    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
+        server.asked = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def rpn(gateway: HTTPServer, *words: str, monkeypatch: pytest.MonkeyPatch, **environ: str) -> Result:
+    """Type `rpn words...`, as the console script does."""
+    monkeypatch.setattr("sys.argv", ["rpn", *words])
+    environ = {"RPN_SERVER": f"127.0.0.1:{gateway.server_port}"} | environ
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    runner = CliRunner()
+    with runner.isolation() as (out, err, _):
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(bool(end.code))
+        return Result(runner, out.getvalue(), err.getvalue(), b"", None, status, None)
+
+
+@pytest.fixture
+def type_(gateway: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def typed(*words: str, **environ: str) -> Result:
+        return rpn(gateway, *words, monkeypatch=monkeypatch, **environ)
+
+    return typed
+
+
+def test_devices_are_a_table_that_no_terminal_obeys(type_: Any) -> None:
+    result = type_("devices")
+    assert result.exit_code == 0
+    heading, desk, laptop = result.stdout.splitlines()
+    assert heading.split() == ["NAME", "ID", "PLATFORM", "CPU", "MEMORY", "STORAGE", "GPU"]
+    assert "4.0/8" in desk
+    assert "6.0G/8.0G" in desk
+    assert laptop.startswith("laptop")
+    assert "\x1b" not in result.stdout
+
+
+def test_programs_get_the_answer_as_it_is(type_: Any) -> None:
+    assert json.loads(type_("devices", "--json").stdout) == ANSWERS["GET /api/devices"]
+
+
+@pytest.mark.parametrize("said", ["desk", "de", "aaaa-1", "aaa"])
+def test_a_device_is_named_by_the_beginning_of_its_name_or_id(type_: Any, said: str) -> None:
+    result = type_("device", said)
+    assert result.exit_code == 0
+    assert "label zone" in result.stdout
+
+
+def test_a_name_that_fits_nobody_says_where_to_look(type_: Any) -> None:
+    result = type_("device", "nobody")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "`rpn devices` lists them" in result.stderr
+
+
+def test_a_name_that_fits_several_asks_for_more(type_: Any) -> None:
+    result = type_("device", "")
+    assert result.exit_code == 2
+    assert "say more of it" in result.stderr
+
+
+def test_a_request_says_what_it_needs_in_the_units_of_the_wire(type_: Any, gateway: HTTPServer) -> None:
+    type_("request", "--cpu", "16", "--mem", "4G", "--label", "zone=a", "--dry-run", "--ttl", "60")
+    _, body = gateway.asked[0]  # type: ignore[attr-defined]
+    needs = {"cpu": 1600, "memory": 4096, "storage": 0, "gpu": False, "labels": {"zone": "a"}}
+    assert body == {"requirements": needs, "dryRun": True, "ttl": 60}
+
+
+def test_a_request_without_room_tells_why_and_ends_with_1(type_: Any) -> None:
+    result = type_("request", "--cpu", "16")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "INSUFFICIENT: not now" in result.stderr
+    assert "nearest: desk, which lacks 800 core-percent" in result.stderr
+    assert "would fit now with: cpu 800" in result.stderr
+
+
+@pytest.mark.parametrize("what", ["t-1", "t", "x1"])
+def test_why_names_for_each_device_what_is_missing(type_: Any, what: str) -> None:
+    result = type_("why", what)
+    assert result.exit_code == 0
+    rows = [line for line in result.stdout.splitlines() if "core-percent" in line]
+    assert [row.split()[0] for row in rows] == ["desk", "laptop"]
+    assert "1200 core-percent (400 free)" in rows[0]
+    assert "1600 core-percent (0 free)" in rows[1]
+
+
+def test_a_task_is_submitted_with_json_or_text(type_: Any, gateway: HTTPServer) -> None:
+    assert type_("submit", "primes", '{"n": 3}').stdout == "t-1\n"
+    assert type_("submit", "echo", "hello").exit_code == 0
+    inputs = [body["data"]["input"] for _, body in gateway.asked]  # type: ignore[attr-defined]
+    assert inputs == [{"n": 3}, "hello"]
+
+
+def test_a_task_is_cancelled_in_its_submitters_name(type_: Any, gateway: HTTPServer) -> None:
+    assert type_("cancel", "t-1").exit_code == 0
+    asked = [said for said, _ in gateway.asked]  # type: ignore[attr-defined]
+    assert asked[-1] == "DELETE /api/tasks/t-1?submitter=me"
+
+
+def test_what_is_not_there_ends_with_4(type_: Any) -> None:
+    result = type_("logs", "t-1", "--submitter", "me")
+    assert result.exit_code == 0
+    assert type_("allocations").exit_code == 4
+
+
+def test_where_nobody_answers_the_next_thing_to_try_is_told(type_: Any) -> None:
+    result = type_("devices", RPN_SERVER="127.0.0.1:9")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "`rpn up`" in result.stderr
+
+
+def test_the_settings_that_differ_are_shown_without_secrets(type_: Any) -> None:
+    result = type_("config", "show", RPN_REDIS_URL="redis://:hunter2@db/0")
+    assert "RPN_REDIS_URL" in result.stdout
+    assert "hunter2" not in result.stdout
+
+
+def test_a_setting_nobody_reads_is_named(type_: Any) -> None:
+    result = type_("config", "check", RPN_DEVICE_LIMITS="7")
+    assert result.exit_code == 2
+    assert "RPN_DEVICE_LIMITS" in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_gets_its_completion(type_: Any, shell: str) -> None:
+    assert "_RPN_COMPLETE" in type_("completion", shell).stdout
+
+
+def test_every_command_has_a_help_with_an_example(type_: Any) -> None:
+    for name in cli.COMMANDS:
+        result = type_(name, "--help")
+        assert result.exit_code == 0, name
+        assert "Example:" in result.stdout, name
+
+
+@pytest.mark.parametrize(
+    ("shown", "tail", "news"),
+    [("", "abc", "abc"), ("ab", "abc", "c"), ("abc", "bcd", "d"), ("abc", "xyz", "xyz"), ("abc", "abc", "")],
+)
+def test_a_followed_log_shows_each_piece_once(shown: str, tail: str, news: str) -> None:
+    assert _news(shown, tail) == news
