@@ -42,7 +42,12 @@ def scheduler(**flags: Any) -> None:
 @click.command(short_help="Bring this machine into a pool.")
 @flags_for(AgentSettings)
 def agent(**flags: Any) -> None:
-    """Start an agent: it brings this machine into the pool and runs its tasks."""
+    """Start an agent: it brings this machine into the pool and runs its tasks.
+
+    \b
+    Example:
+      rpn agent --server desk.local:3000
+    """
     _become("agent", AgentSettings, flags)
 
 
