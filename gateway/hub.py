@@ -12,7 +12,7 @@ from time import perf_counter
 
 from gateway.frames import text_frame
 from gateway.metrics import Counters
-from gateway.peer import ADDRESSED_LIMIT, Peer
+from gateway.peer import ADDRESSED_LIMIT, BURST_FACTOR, Peer
 from rpn.codec import encode
 from rpn.messages import DeviceJoined, DeviceLeft
 from rpn.replica import Mirrored, Replica
@@ -284,9 +284,9 @@ class Hub:
         return [
             peer
             for peer in self.connected
-            if peer.stuck(now_s, limit_s) or peer.wire.buffered > peer.outbox_limit + self._room(peer)
+            if peer.stuck(now_s, limit_s) or peer.wire.buffered > self._most(peer)
         ]
 
-    def _room(self, peer: Peer) -> int:
-        """What may wait beyond the outbox limit: addressed messages, and one list."""
-        return ADDRESSED_LIMIT + len(self._list_cache[2])
+    def _most(self, peer: Peer) -> int:
+        """What may wait: a burst of frames, addressed messages, and one list."""
+        return BURST_FACTOR * peer.outbox_limit + ADDRESSED_LIMIT + len(self._list_cache[2])

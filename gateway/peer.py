@@ -19,6 +19,11 @@ from rpn.store.steps import Step
 
 ADDRESSED_LIMIT = 1024 * 1024
 """bytes of addressed messages that may wait for a client beyond its outbox limit"""
+BURST_S, BURST_FACTOR = 0.5, 4
+"""how long, and by how much, more than the outbox limit may wait for one who took everything until then
+
+What everybody is sent is one object that all connections share: a moment in which many are a
+little late costs that once, and nobody misses anything."""
 
 
 class Peer:
@@ -59,6 +64,8 @@ class Peer:
         self.list_version = -1
         """of the membership, in the last list it got"""
         self.outbox_limit = outbox_limit
+        self.taken_s = now_s
+        """when it had last taken everything"""
         self.lagging = False
         self.missed: dict[str, bool] = {}
         """devices it heard nothing of while lagging -> they joined meanwhile"""
@@ -77,8 +84,14 @@ class Peer:
     def write(self, frames: bytes, now_s: float) -> None:
         """Send frames; a client that does not take them is lagging from here on."""
         self.wire.write(frames)
-        if not self.lagging and self.wire.buffered > self.outbox_limit:
-            self.lagging, self.progress_s, self.backlog = True, now_s, self.wire.buffered
+        buffered = self.wire.buffered
+        if not buffered:
+            self.taken_s = now_s
+        elif buffered > self.outbox_limit and not self.lagging and not self._bursts(buffered, now_s):
+            self.lagging, self.progress_s, self.backlog = True, now_s, buffered
+
+    def _bursts(self, buffered: int, now_s: float) -> bool:
+        return buffered <= BURST_FACTOR * self.outbox_limit and now_s - self.taken_s <= BURST_S
 
     def write_addressed(self, now_s: float) -> int:
         """Send what is addressed to it; answers how many messages that were."""

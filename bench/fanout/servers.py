@@ -44,16 +44,17 @@ Server = Callable[[], AbstractContextManager[Serving]]
 
 @contextlib.contextmanager
 def gateways(count: int) -> Iterator[Serving]:
-    """Our gateways, on a Valkey of their own that writes to a file before it answers."""
+    """Our gateways and a scheduler, on a Valkey of their own that writes to a file before it answers."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         store = running.enter_context(EmbeddedServer(folder))
         first = free_ports(count)
         ports = list(range(first, first + count))
         pids = []
-        for port in ports:
-            environment = clean_environment({**SETTINGS, "RPN_REDIS_URL": store.url, "RPN_PORT": port})
-            command = [sys.executable, "-P", "-m", "gateway"]
-            pids.append(running.enter_context(_process(command, environment)).pid)
+        for port in (*ports, None):
+            settings = {**SETTINGS, "RPN_REDIS_URL": store.url}
+            settings |= {"RPN_METRICS_PORT": 0} if port is None else {"RPN_PORT": port}
+            command = [sys.executable, "-P", "-m", "scheduler" if port is None else "gateway"]
+            pids.append(running.enter_context(_process(command, clean_environment(settings))).pid)
         for port in ports:
             url = f"http://127.0.0.1:{port}"
             wait_for(functools.partial(ready, url), within_s=START_LIMIT_S, what="a gateway")

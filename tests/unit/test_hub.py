@@ -215,9 +215,11 @@ async def test_nobody_else_notices_one_who_lags() -> None:
 async def test_one_who_still_does_not_take_it_goes_on_lagging() -> None:
     async with opened() as house:
         a = await house.device("a")
+        await quiet(house)
         a.wire.takes, a.wire.buffered = False, a.wire.limit
         house.store.happens(join("b"))
         await settled()
+        assert a.peer.lagging
         a.wire.buffered = a.wire.limit // 2
         a.peer.outbox_limit = 1
         house.hub.catch_up(a.peer)

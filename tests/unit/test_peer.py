@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.frames import FRAME_LIMIT
-from gateway.peer import Peer
+from gateway.peer import BURST_FACTOR, BURST_S, Peer
 from rpn.errors import NotJoined, RPNError, Silent, Superseded, WrongDevice
 from tests.support import make
 from tests.support.wire import FakeWire, decoded, peer_on
@@ -36,9 +36,27 @@ def test_who_does_not_take_it_lags_from_the_limit_on(peer: Peer, wire: FakeWire)
     assert peer.lagging
 
 
+def test_who_took_everything_a_moment_ago_may_be_a_little_late(peer: Peer, wire: FakeWire) -> None:
+    peer.write(b"x", 1)
+    wire.takes = False
+    peer.write(b"x" * BURST_FACTOR * LIMIT, 1 + BURST_S)
+    assert not peer.lagging
+    peer.write(b"x", 1 + BURST_S)
+    assert peer.lagging
+
+
+def test_a_moment_is_soon_over(peer: Peer, wire: FakeWire) -> None:
+    peer.write(b"x", 1)
+    wire.takes = False
+    peer.write(b"x" * (LIMIT + 1), 1)
+    assert not peer.lagging
+    peer.write(b"x", 1.1 + BURST_S)
+    assert peer.lagging
+
+
 def test_one_who_takes_a_little_is_not_stuck(peer: Peer, wire: FakeWire) -> None:
     wire.takes = False
-    peer.write(b"x" * 2 * LIMIT, 0)
+    peer.write(b"x" * 2 * BURST_FACTOR * LIMIT, 0)
     for now_s in range(1, 30):
         wire.buffered -= 1
         assert not peer.stuck(now_s, SLOW_S)
