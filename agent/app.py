@@ -1,4 +1,4 @@
-"""The agent's parts, put together: the device, its measurements, its work."""
+"""The agent's parts, put together: the device, its measurements, its owner, its work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import shutil
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from agent import identity, jail, proc
+from agent.builtins import BUILTINS
+from agent.capabilities import battery, capabilities, offered_commands
 from agent.config import FILE_NAME, AgentConfig, load_config
+from agent.control import Control
+from agent.gpu import GpuProbe
 from agent.meter import Meter
 from agent.metrics import CONTENT_TYPE, Standing, exposition
+from agent.offer import offered
+from agent.owner import Owner
+from agent.plan import failed, rejected
+from agent.platforms import this_platform
 from agent.reporter import Reporter
 from agent.results import Results
 from agent.runner import Runner
@@ -23,8 +32,8 @@ from rpn.client.device import Device
 from rpn.client.servers import parse_servers
 from rpn.errors import BadSettings
 from rpn.lookout import Answer, Lookout
-from rpn.messages import FromServer, Register
-from rpn.model import PoolUsage
+from rpn.messages import FromServer, Register, TaskAssign
+from rpn.model import Outcome, PoolUsage, Resources, TaskResult
 from rpn.service import Job, cause, serve
 from rpn.settings import AgentSettings
 
@@ -37,6 +46,8 @@ RESULTS_FOLDER = "agent-results"
 WORK_FOLDER = "agent-work"
 OPEN_FILES_LIMIT = 8192
 """Each running task takes three of them."""
+INTRODUCE_S = 60.0
+"""How often we tell anew who we are, should the battery or the like have changed."""
 
 
 class Agent:
@@ -44,35 +55,45 @@ class Agent:
 
     def __init__(self, settings: AgentSettings, config: AgentConfig) -> None:
         data_dir = Path(settings.data_dir)
+        self._config = config
         self._device_id = identity.device_id(data_dir, chosen=settings.device_id)
         self._device_name = identity.device_name(chosen=settings.device_name)
         self._device = Device(
             parse_servers(settings.server), self._register, self._heard, on_online=self._online
         )
-        needed = {place for command in config.commands.values() for place in command.places}
-        self._spawner = Spawner(data_dir / WORK_FOLDER, needed=needed) if CAN_SPAWN else None
+        platform = this_platform()
+        self._owner = Owner(config.policy, data_dir, platform, on_change=self._owner_changed)
+        self._spawner: Spawner | None = None
         self._runner: Runner | None = None
         self._meter: Meter | None = None
-        if self._spawner is not None:
-            results = Results(data_dir / RESULTS_FOLDER)
-            self._runner = Runner(self._spawner, results, config, self._device.send)
+        if CAN_SPAWN:
+            self._spawner, self._runner = self._workplace(data_dir)
             self._meter = Meter(self._runner)
         else:
             log.warning("on this platform the agent shows its machine but runs no tasks")
         self._metrics_at = settings.agent_metrics_host, settings.agent_metrics_port
         self.lookout = Lookout({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
-        sampler = Sampler(data_dir)
-        self._reporter = Reporter(self._device_id, sampler.sample, self._pool_usage, self._device.send)
+        self._sampler = Sampler(data_dir, GpuProbe(others=platform.gpus))
+        self._reporter = Reporter(self._device_id, self._sample, self._pool_usage, self._device.send)
+        self._introduced: dict[str, Any] = {}
+        warden = self._spawner.warden_pid if self._spawner is not None else None
+        self._control = Control(data_dir, self._owner, self._status, warden=warden)
+
+    def _workplace(self, data_dir: Path) -> tuple[Spawner, Runner]:
+        needed = {place for command in self._config.commands.values() for place in command.places}
+        spawner = Spawner(data_dir / WORK_FOLDER, needed=needed)
+        results = Results(data_dir / RESULTS_FOLDER)
+        return spawner, Runner(spawner, results, self._config, self._device.send, refuse=self._refuse)
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("this is device %s (%s)", self._device_id, self._device_name)
-        working: list[Job] = [self._runner.run] if self._runner is not None else []
-        if self._meter is not None:
-            working.append(self._meter.run)
+        jobs: list[Job] = [self._owner.run, self._control.run, self._keep_introduced]
+        jobs += [self._runner.run] if self._runner is not None else []
+        jobs += [self._meter.run] if self._meter is not None else []
         if self._metrics_at[1]:
-            working.append(partial(self.lookout.serve, *self._metrics_at, setting="RPN_AGENT_METRICS_PORT"))
+            jobs.append(partial(self.lookout.serve, *self._metrics_at, setting="RPN_AGENT_METRICS_PORT"))
         try:
-            await serve(*working, self._reporter.run, self._device.run, stop=stop, drain=self._end_work)
+            await serve(*jobs, self._reporter.run, self._device.run, stop=stop, drain=self._end_work)
         except BaseExceptionGroup as failure:
             raise cause(failure, BadSettings) or failure from None
         finally:
@@ -83,18 +104,35 @@ class Agent:
         if self._spawner is not None:
             await self._spawner.close()
 
+    # --- what the pool hears ------------------------------------------------------------------
+
     def _register(self) -> Register:
         running, finished = self._runner.for_register() if self._runner is not None else ([], [])
+        self._introduced = self._capabilities()
         return Register(
             device_id=self._device_id,
             device_name=self._device_name,
             platform=identity.platform(),
             labels={"jail": jail.level()} if self._runner is not None else {},
+            capabilities=self._introduced,
             accepts=frozenset({"tasks", "acks"} if self._runner is not None else {"acks"}),
             receives="none",
             running=running,
             finished=finished,
         )
+
+    def _capabilities(self) -> dict[str, Any]:
+        types = self._runner.types if self._runner is not None else []
+        return capabilities(self._owner, self._sampler.gpus, types, [*self._config.commands, *BUILTINS])
+
+    async def _keep_introduced(self) -> None:
+        while True:
+            await asyncio.sleep(INTRODUCE_S)
+            self._introduce()
+
+    def _introduce(self) -> None:
+        if self._introduced and self._capabilities() != self._introduced:
+            self._device.introduce()
 
     def _heard(self, message: FromServer) -> None:
         if self._runner is not None:
@@ -129,6 +167,54 @@ class Agent:
 
     def _pool_usage(self) -> PoolUsage | None:
         return self._meter.usage if self._meter is not None else None
+
+    def _sample(self) -> Resources:
+        is_open = self._owner.verdict.open
+        return offered(self._sampler.sample(), self._pool_usage(), self._owner.policy, is_open=is_open)
+
+    # --- what the owner wants -----------------------------------------------------------------
+
+    def _owner_changed(self) -> None:
+        """First tell that nothing more is wanted, then deal with what runs."""
+        self._reporter.online()
+        self._introduce()
+        if self._runner is None:
+            return
+        if self._owner.verdict.open:
+            self._runner.resume()
+        elif self._owner.policy.when_withheld == "suspend":
+            self._runner.suspend()
+        elif self._owner.policy.when_withheld == "return":
+            self._runner.give_back("; ".join(self._owner.verdict.reasons))
+
+    def _refuse(self, assign: TaskAssign) -> TaskResult | None:
+        """The answer to an assignment that the owner does not want."""
+        policy, verdict = self._owner.policy, self._owner.verdict
+        if policy.submitters is not None and assign.submitter_id not in policy.submitters:
+            return rejected(f"this device's owner runs nothing for {assign.submitter_id}")
+        command = assign.data.get("command")
+        if assign.task_type == "compute" and isinstance(command, str):
+            known = [*self._config.commands, *BUILTINS]
+            if command in known and command not in offered_commands(self._owner, known):
+                return rejected(f"this device's owner does not offer {command!r}")
+        return None if verdict.open else failed(Outcome.RETURNED, "; ".join(verdict.reasons))
+
+    def _status(self) -> dict[str, Any]:
+        """For the owner: how the agent is."""
+        verdict, said = self._owner.verdict, self._owner.said
+        return {
+            "device": {"id": self._device_id, "name": self._device_name},
+            "online": self._device.online.is_set(),
+            "open": verdict.open,
+            "reasons": list(verdict.reasons),
+            "paused_until": said.until_s if said.paused else None,
+            "policy": self._owner.policy,
+            "policy_from": "rpn agent policy" if said.policy is not None else FILE_NAME,
+            "jail": jail.level(),
+            "battery": battery(self._owner.battery) if self._owner.battery is not None else None,
+            "running": len(self._runner.attempts) if self._runner is not None else 0,
+            "pool_usage": self._pool_usage(),
+        }
 
 
 async def run_agent(settings: AgentSettings, stop: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
+from agent.policy import Policy
 from agent.programs import of_program
 from rpn.errors import BadSettings
 from rpn.model import LARGEST, Name, Seconds
@@ -50,6 +51,7 @@ class TaskLimits(Struct, frozen=True, forbid_unknown_fields=True):
 class AgentConfig(Struct, frozen=True):
     commands: dict[str, Command] = {}
     limits: TaskLimits = TaskLimits()
+    policy: Policy = Policy()
 
 
 def load_config(path: Path, *, required: bool = False) -> AgentConfig:
@@ -80,12 +82,14 @@ def parse_config(text: str, *, source: str) -> AgentConfig:
     return AgentConfig(
         {name: _read(Command, table, source, f"commands.{name}") for name, table in file.commands.items()},
         _read(TaskLimits, file.limits, source, "limits"),
+        _read(Policy, file.policy, source, "policy"),
     )
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     commands: dict[str, Any] = {}
     limits: dict[str, Any] = {}
+    policy: dict[str, Any] = {}
 
 
 def _read(kind: Any, content: Any, source: str, place: str) -> Any:

@@ -37,7 +37,13 @@ class Runner:
     """Takes messages by `heard`; `run` must be running meanwhile."""
 
     def __init__(
-        self, spawner: Spawner, results: Results, config: AgentConfig, send: Callable[..., bool]
+        self,
+        spawner: Spawner,
+        results: Results,
+        config: AgentConfig,
+        send: Callable[..., bool],
+        *,
+        refuse: Callable[[TaskAssign], TaskResult | None] = lambda _: None,
     ) -> None:
         self.busy = asyncio.Event()
         """set while there are attempts"""
@@ -47,11 +53,17 @@ class Runner:
         self._results = results
         self._config = config
         self._send = send
+        self._refuse = refuse
         self._group = asyncio.TaskGroup()
         self._attempts: dict[str, Attempt] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._slots = asyncio.Semaphore(PARALLEL_LIMIT)
         self._slots_of: dict[str, asyncio.Semaphore] = {}
+
+    @property
+    def types(self) -> list[str]:
+        """The types of tasks that this agent runs."""
+        return ["compute"]
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -69,6 +81,22 @@ class Runner:
                 await asyncio.sleep(RESEND_S)
                 self._send_results(self._results.overdue(now_s=_now_s()))
 
+    # --- what the owner says ------------------------------------------------------------------
+
+    def suspend(self) -> None:
+        """Let everything stand still until `resume`."""
+        for attempt in self.attempts:
+            self._group.create_task(attempt.suspend(self._spawner))
+
+    def resume(self) -> None:
+        for attempt in self.attempts:
+            self._group.create_task(attempt.resume(self._spawner))
+
+    def give_back(self, why: str) -> None:
+        """End everything; the pool may run it elsewhere."""
+        for attempt in self.attempts:
+            self._stop(attempt, failed(Outcome.RETURNED, why))
+
     # --- what the pool says -------------------------------------------------------------------
 
     def heard(self, message: FromServer) -> None:
@@ -85,7 +113,7 @@ class Runner:
             if assign.attempt in self._results:
                 self._send_results([assign.attempt])
             return
-        planned = plan(assign, self._config)
+        planned = self._refuse(assign) or plan(assign, self._config)
         if isinstance(planned, TaskResult):
             self._report(assign.task_id, assign.attempt, planned)
             return
@@ -108,13 +136,16 @@ class Runner:
         cancelled = failed(Outcome.CANCELLED, cancel.reason or "cancelled")
         attempt = self._attempts.get(cancel.attempt)
         if attempt is not None:
-            attempt.stop(cancelled)
-            if not attempt.begun:
-                self._finish(attempt, cancelled)
+            self._stop(attempt, cancelled)
         elif cancel.attempt in self._results:
             self._send_results([cancel.attempt])
         elif self._is_new(cancel.task_id, cancel.attempt):
             self._report(cancel.task_id, cancel.attempt, cancelled)
+
+    def _stop(self, attempt: Attempt, result: TaskResult) -> None:
+        attempt.stop(result)
+        if not attempt.begun:
+            self._finish(attempt, result)
 
     # --- the life of an attempt ---------------------------------------------------------------
 

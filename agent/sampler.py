@@ -20,7 +20,9 @@ class Sampler:
 
     def __init__(self, data_dir: Path, gpus: GpuProbe | None = None) -> None:
         self._disk = str(data_dir)
-        self._gpus = gpus or GpuProbe()
+        self._probe = gpus or GpuProbe()
+        self.gpus = self._probe.look()
+        """as they were at the last sample"""
         self._cores = psutil.cpu_count(logical=True) or 1
         psutil.cpu_percent()  # the first answer is a meaningless zero
         self._cpu_usage = 0.0
@@ -30,7 +32,7 @@ class Sampler:
         cpu_usage = self._measure_cpu(now_s=time.monotonic())
         memory = psutil.virtual_memory()
         disk = psutil.disk_usage(self._disk)
-        gpus = self._gpus.look()
+        gpus = self.gpus = self._probe.look()
         memory_total, memory_available = memory.total // MB, memory.available // MB
         return Resources(
             cpu_usage=cpu_usage,

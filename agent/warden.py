@@ -192,7 +192,7 @@ class Warden:
         while (left := self._survivors(leader)) and time.monotonic() < deadline_s:
             time.sleep(0.001)
         deadline_s = time.monotonic() + KILL_LIMIT_S
-        while left and self._kill_strays(of=leader) and time.monotonic() < deadline_s:
+        while self._kill_strays(of=leader) and time.monotonic() < deadline_s:
             time.sleep(0.001)
         return left
 

@@ -13,7 +13,7 @@
     │   ├── StoreUnavailable, Draining
     ├── Ended               why the server closes a connection
     │   ├── Superseded, Silent, Slow, Unregistered, NotJoined, Removed
-    └── BadSettings, StoreFormatError, BackupFailed, ServerFailed
+    └── BadSettings, StoreFormatError, BackupFailed, ServerFailed, NoAgent
                             the operator's business, never a client's
 
 Inside the house we know neither HTTP nor close codes: `gateway.faults` translates.
@@ -240,3 +240,9 @@ class ServerFailed(RPNError):
     """The embedded server could not be started; the text says what to do."""
 
     code = "SERVER_FAILED"
+
+
+class NoAgent(RPNError):
+    """There is no agent on this machine to speak to."""
+
+    code = "NO_AGENT"

@@ -12,18 +12,19 @@ from rpn.errors import (
     BackupFailed,
     BadRequirements,
     BadSettings,
+    NoAgent,
     RPNError,
     ServerFailed,
     StoreFormatError,
 )
 
-CANNOT_BEGIN = (BackupFailed, BadRequirements, BadSettings, ServerFailed, StoreFormatError)
+CANNOT_BEGIN = (BackupFailed, BadRequirements, BadSettings, NoAgent, ServerFailed, StoreFormatError)
 
 COMMANDS = {
     "up": "rpn.cli.up",
     "gateway": "rpn.cli.process",
     "scheduler": "rpn.cli.process",
-    "agent": "rpn.cli.process",
+    "agent": "rpn.cli.agent",
     "devices": "rpn.cli.see",
     "device": "rpn.cli.see",
     "request": "rpn.cli.reserve",
@@ -48,6 +49,7 @@ BAD_START = 2
 UNREACHABLE, REFUSED, INTERRUPTED = 3, 4, 130
 """exit statuses: no gateway answers; the pool says no; Ctrl-C"""
 NEXT = {
+    "NO_AGENT": "start one with `rpn agent` or `rpn up`, or name its folder: --data-dir, or RPN_DATA_DIR",
     "UNREACHABLE": "start a pool here with `rpn up`, or name one: --server HOST:PORT, or RPN_SERVER",
     "STORE_UNAVAILABLE": "the pool's Redis or Valkey is away; try again in a moment",
     "RATE_LIMITED": "wait a minute, or raise RPN_REST_RATE_LIMIT at the gateway",

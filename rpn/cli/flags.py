@@ -28,9 +28,13 @@ def flags_for(kind: type[Settings], *, besides: Collection[str] = ()) -> Callabl
     return decorate
 
 
+def flag_name(field_name: str) -> str:
+    """The flag of a field, without its dashes."""
+    return SHORT_NAMES.get(field_name, field_name).replace("_", "-")
+
+
 def _flag(field: msgspec.structs.FieldInfo) -> Callable[[Command], Command]:
-    name = SHORT_NAMES.get(field.name, field.name).replace("_", "-")
-    return click.option(f"--{name}", field.name, metavar="VALUE", help=_help(field))
+    return click.option(f"--{flag_name(field.name)}", field.name, metavar="VALUE", help=_help(field))
 
 
 def _help(field: msgspec.structs.FieldInfo) -> str:

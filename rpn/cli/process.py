@@ -1,4 +1,4 @@
-"""`rpn gateway`, `rpn scheduler`, `rpn agent`: become one process of a pool."""
+"""`rpn gateway`, `rpn scheduler`: become one process of a pool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from rpn.cli.flags import flags_for, with_flags
 from rpn.cli.server_extra import require_server_extra
-from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, Settings, load
+from rpn.settings import GatewaySettings, SchedulerSettings, Settings, load
 
 
 @click.command(short_help="Start a gateway.")
@@ -23,7 +23,7 @@ def gateway(**flags: Any) -> None:
       rpn gateway --port 3001 --redis-url redis://10.0.0.5:6379/0
     """
     require_server_extra()
-    _become("gateway", GatewaySettings, flags)
+    become("gateway", GatewaySettings, flags)
 
 
 @click.command(short_help="Start a scheduler.")
@@ -36,19 +36,7 @@ def scheduler(**flags: Any) -> None:
       rpn scheduler --redis-url redis://10.0.0.5:6379/0
     """
     require_server_extra()
-    _become("scheduler", SchedulerSettings, flags)
-
-
-@click.command(short_help="Bring this machine into a pool.")
-@flags_for(AgentSettings)
-def agent(**flags: Any) -> None:
-    """Start an agent: it brings this machine into the pool and runs its tasks.
-
-    \b
-    Example:
-      rpn agent --server desk.local:3000
-    """
-    _become("agent", AgentSettings, flags)
+    become("scheduler", SchedulerSettings, flags)
 
 
 def module_command(module: str) -> list[str]:
@@ -56,7 +44,8 @@ def module_command(module: str) -> list[str]:
     return [sys.executable, "-P", "-m", module]
 
 
-def _become(module: str, kind: type[Settings], flags: dict[str, Any]) -> NoReturn:
+def become(module: str, kind: type[Settings], flags: dict[str, Any]) -> NoReturn:
+    """Be `module` from here on, with these settings. Raises BadSettings."""
     load(kind, os.environ, **flags)  # a bad setting is told before anything starts
     command = module_command(module)
     os.execve(command[0], command, with_flags(os.environ, flags))  # noqa: S606 - no shell

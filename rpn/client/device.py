@@ -48,6 +48,10 @@ class Device:
         """Have `messages` sent; False when there is no connection or it takes no more."""
         return self._link.send(*messages)
 
+    def introduce(self) -> bool:
+        """Tell the gateway anew who we are: name, labels and capabilities may have changed."""
+        return self._link.send(self._register())
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._link.run())

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rpn.cli.process import agent, gateway
+from rpn.cli.agent import agent
+from rpn.cli.process import gateway
 
 
 class Became(Exception):

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.faults import ANSWERS, INTERNAL, Answer, answer, told
 from rpn import errors
-from rpn.errors import BackupFailed, BadSettings, RPNError, ServerFailed, StoreFormatError
+from rpn.errors import BackupFailed, BadSettings, NoAgent, RPNError, ServerFailed, StoreFormatError
 
-THE_OPERATORS = {BackupFailed, BadSettings, ServerFailed, StoreFormatError}
+THE_OPERATORS = {BackupFailed, BadSettings, NoAgent, ServerFailed, StoreFormatError}
 CLOSE_CODES = {0, 1001, 1003, 1008, 1011}
 
 
