@@ -12,12 +12,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.answers import error_response, json_response
-from gateway.blobs import BlobRoutes
 from gateway.desk import Desk
 from gateway.door import Door
 from gateway.drain import drain
 from gateway.endpoint import Endpoint
 from gateway.errands import Errands
+from gateway.extensions import Extensions
 from gateway.http import Rest
 from gateway.hub import Hub
 from gateway.metrics import Counters, Exposition, GatewayCollector, Gauges
@@ -25,14 +25,12 @@ from gateway.newsagent import Newsagent
 from gateway.peer import Peer
 from gateway.proxies import BehindProxies, networks_of
 from gateway.relay import Relay
-from gateway.toll import Toll
 from gateway.uplink import Uplink
 from gateway.watch import Watch
 from rpn.errors import StoreUnavailable
 from rpn.replica import Change, Replica
 from rpn.service import Job, after
 from rpn.settings import GatewaySettings
-from rpn.store.blobs import Blobs
 from rpn.store.connection import Connection
 from rpn.store.follower import Follower
 from rpn.store.format import Format
@@ -79,12 +77,6 @@ class Gateway:
         self._newsagent = Newsagent(NewsChannel(connection, keys), self._hub)
         self._sweeper = Sweeper(connection, keys, settings)
         rates = Rates(connection, keys)
-        self._blobs = BlobRoutes(
-            Blobs(connection, keys, ttl_s=settings.blob_ttl_s, quota_mib=settings.blob_quota_mib),
-            Toll(settings.blob_rate_limit, rates, self._follower, of="blobs:"),
-            counters,
-            limit_mib=settings.blob_limit_mib,
-        )
         self._rest = Rest(
             settings,
             self._replica,
@@ -92,6 +84,11 @@ class Gateway:
             rates,
             counters,
             Exposition(GatewayCollector(counters, self._gauges)),
+        )
+        self._extensions = Extensions(settings, connection, keys)
+        self._extensions.add_blobs(rates, self._follower, counters)
+        self._call_jobs = self._extensions.add_calls(
+            self._rest.guard, self._errands, self._relay, self._uplink, self._replica, self._follower
         )
         self._door = Door(self._routes(), allowed_hosts=settings.allowed_hosts, counters=counters)
         self.asgi: ASGIApp = BehindProxies(self._door, networks_of(settings.trusted_proxies))
@@ -105,6 +102,7 @@ class Gateway:
             self._relay.read_mailbox,
             self._relay.settle_receipts,
             self._newsagent.run,
+            *self._call_jobs,
             self._sweeper.run,
         ]
         return [self._watch.run, *(after(self._format.understood, job) for job in of_the_store)]
@@ -117,8 +115,8 @@ class Gateway:
         app = Starlette(
             routes=[
                 Route("/readyz", self._readyz, methods=["GET"]),
-                *self._blobs.routes(),
                 *self._rest.routes(),
+                *self._extensions.routes(),
             ],
             exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},
         )

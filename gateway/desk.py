@@ -12,14 +12,21 @@ import msgspec
 
 from gateway.errands import Errands
 from gateway.hub import Hub
-from gateway.limits import DEPTH_LIMIT, REGISTER_LIMIT, REGISTER_SPAN_S, Window, storable
+from gateway.limits import (
+    DEPTH_LIMIT,
+    REGISTER_LIMIT,
+    REGISTER_SPAN_S,
+    Window,
+    check_requirements,
+    check_ttl,
+    storable,
+)
 from gateway.peer import Peer
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
 from rpn.codec import encode
 from rpn.errors import (
     BadMessage,
-    BadRequirements,
     DeviceLimit,
     ObserverLimit,
     RateLimited,
@@ -31,6 +38,7 @@ from rpn.events import Identity, Report, pack_report
 from rpn.messages import (
     Ack,
     Acked,
+    AllocationRenew,
     FromClient,
     Heartbeat,
     Observe,
@@ -57,6 +65,7 @@ from rpn.store.records import (
     ProgressEntry,
     ReconcileEntry,
     ReleaseEntry,
+    RenewEntry,
     RequestEntry,
     RequestStreamEntry,
     StartedEntry,
@@ -70,6 +79,9 @@ DATA_LIMIT = 256 * 1024
 """bytes of JSON in a task's `data`, and of a task's result"""
 CAPABILITIES_LIMIT = 4 * 1024
 """bytes of JSON in what a device tells about itself"""
+
+INBOX_KINDS = ("task", "allocation", "update")
+"""what may wait for a device under an id that it acknowledges"""
 
 M = TypeVar("M", bound=FromClient)
 
@@ -102,6 +114,7 @@ class Desk:
             Heartbeat: self._heartbeat,
             ResourceUpdate: self._resource_update,
             ResourceRequest: self._resource_request,
+            AllocationRenew: self._allocation_renew,
             ResourceRelease: self._resource_release,
             TaskSubmit: self._task_submit,
             TaskCancel: self._task_cancel,
@@ -178,8 +191,9 @@ class Desk:
     # --- resources ----------------------------------------------------------------------------
 
     def _resource_request(self, peer: Peer, message: ResourceRequest) -> None:
-        if message.requirements.nothing:
-            raise BadRequirements("ask for something: cpu, memory, storage or gpu")
+        check_requirements(message.requirements)
+        ttl_ms = self._ttl_ms(message.ttl_s)
+        explains = peer.session.opted_in or ttl_ms > 0 or message.dry_run
         allocation_id = str(uuid4())
 
         def entry() -> RequestEntry:
@@ -190,13 +204,26 @@ class Desk:
                 message.requirements,
                 message.request_id,
                 releases=peer.session.opted_in,
+                ttl_ms=ttl_ms,
+                dry_run=message.dry_run,
+                explains=explains,
             )
 
         self._enter_request(peer, message, entry, mark=allocation_id)
 
     def _resource_release(self, peer: Peer, message: ResourceRelease) -> None:
-        entry = ReleaseEntry(peer.device_id, message.allocation_id)
+        entry = ReleaseEntry(peer.device_id, message.allocation_id, message.request_id)
         self._enter_request(peer, message, lambda: entry, mark=str(uuid4()))
+
+    def _allocation_renew(self, peer: Peer, message: AllocationRenew) -> None:
+        ttl_ms = self._ttl_ms(message.ttl_s)
+        entry = RenewEntry(peer.device_id, message.allocation_id, ttl_ms, message.request_id)
+        self._enter_request(peer, message, lambda: entry, mark=str(uuid4()))
+
+    def _ttl_ms(self, ttl_s: float | None) -> int:
+        """Raises BadMessage when it is too long; 0 when none was asked for."""
+        check_ttl(ttl_s or 0, self._settings.allocation_ttl_limit_s)
+        return max(1, int(ttl_s * 1000)) if ttl_s else 0
 
     def _enter_request(
         self, peer: Peer, message: FromClient, entry: Callable[[], RequestStreamEntry], *, mark: str
@@ -266,7 +293,7 @@ class Desk:
 
     def _ack(self, peer: Peer, message: Ack) -> None:
         for each in message.ids:
-            self._relay.received += [(peer.device_id, f"task:{each}"), (peer.device_id, f"allocation:{each}")]
+            self._relay.received += [(peer.device_id, f"{kind}:{each}") for kind in INBOX_KINDS]
 
     # --- answers ------------------------------------------------------------------------------
 

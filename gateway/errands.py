@@ -43,13 +43,19 @@ class Errands:
 
         Raises StoreUnavailable or QueueFull: then it is certainly not done.
         """
-        if not self._available:
-            raise StoreUnavailable("the pool's server cannot be reached: try again")
-        if len(self._waiting) >= WAITING_LIMIT or len(peer.held) >= HELD_LIMIT:
-            raise QueueFull("more is asked than can be written: slow down")
+        self._check(len(peer.held))
         if not peer.joined:
             peer.held.append((step, answered))
             return
+        self._waiting.append((step, answered))
+        self._wake.set()
+
+    def enter(self, step: Step[Any], answered: Answered) -> None:
+        """Run `step` for somebody who is no device.
+
+        Raises StoreUnavailable or QueueFull: then it is certainly not done.
+        """
+        self._check(0)
         self._waiting.append((step, answered))
         self._wake.set()
 
@@ -70,6 +76,13 @@ class Errands:
                 answers = await self._until_known([step for step, _ in trip])
                 for (_, answered), answer in zip(trip, answers, strict=True):
                     answered(answer)
+
+    def _check(self, held: int) -> None:
+        """Raise if nothing more can be taken, of a client of whom `held` steps wait for its join."""
+        if not self._available:
+            raise StoreUnavailable("the pool's server cannot be reached: try again")
+        if len(self._waiting) >= WAITING_LIMIT or held >= HELD_LIMIT:
+            raise QueueFull("more is asked than can be written: slow down")
 
     async def _until_known(self, steps: list[Step[Any]]) -> list[Any]:
         pause_s = 0.02

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
 
@@ -14,9 +13,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway.answers import error_response, json_response
+from gateway.guard import Guard, Handler
 from gateway.metrics import Counters, Exposition
 from gateway.toll import Toll
-from rpn.errors import MethodNotAllowed, NotFound, RateLimited, StoreUnavailable
+from rpn.errors import MethodNotAllowed, NotFound
 from rpn.replica import Replica
 from rpn.settings import GatewaySettings
 from rpn.store.follower import Follower
@@ -25,11 +25,9 @@ from rpn.store.rates import Rates
 SERVICE = "Resource Pooling Network"
 API_VERSION = "1.0.0"
 
-Handler = Callable[[Request], Awaitable[Response]]
-
 
 class Rest:
-    """Answers requests from the mirror; counts them by address."""
+    """Answers requests from the mirror."""
 
     def __init__(
         self,
@@ -41,19 +39,18 @@ class Rest:
         exposition: Exposition,
     ) -> None:
         self._replica = replica
-        self._follower = follower
-        self._toll = Toll(settings.rest_rate_limit, rates, follower)
-        self._counters = counters
+        self.guard = Guard(Toll(settings.rest_rate_limit, rates, follower), follower, counters)
+        """what stands in front of every route that counts"""
         self._exposition = exposition
         self._started_s = time.monotonic()
 
     def routes(self) -> list[Route | Mount]:
         page = StaticFiles(directory=str(files("gateway") / "ui"), html=True)
         return [
-            Route("/", self._guarded(self._root), methods=["GET"]),
-            Route("/api/devices", self._guarded(self._devices), methods=["GET"]),
-            Route("/api/resources", self._guarded(self._resources), methods=["GET"]),
-            Route("/api/stats", self._guarded(self._stats), methods=["GET"]),
+            Route("/", _or_page(self.guard(self._root)), methods=["GET"]),
+            Route("/api/devices", self.guard(self._devices), methods=["GET"]),
+            Route("/api/resources", self.guard(self._resources), methods=["GET"]),
+            Route("/api/stats", self.guard(self._stats), methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
             Route("/livez", self._livez, methods=["GET"]),
             Mount("/ui", page),
@@ -108,25 +105,13 @@ class Rest:
     async def _livez(self, request: Request) -> Response:
         return json_response({"status": "alive"})
 
-    # --- in front of every counted route ------------------------------------------------------
 
-    def _guarded(self, handler: Handler) -> Handler:
-        """Count the request, refuse it or answer it, and say if the answer may be stale."""
+def _or_page(handler: Handler) -> Handler:
+    """A browser is sent to the page, and not counted."""
 
-        async def guarded(request: Request) -> Response:
-            if request.url.path == "/" and "text/html" in request.headers.get("accept", ""):
-                return RedirectResponse("ui/", status_code=302, headers={"Vary": "Accept"})
-            try:
-                await self._toll.take(request)
-                if not self._follower.loaded:
-                    raise StoreUnavailable("the pool's server has not answered yet")
-                response = await handler(request)
-            except (RateLimited, StoreUnavailable) as error:
-                self._counters.refused[error.code] += 1
-                response = error_response(error)
-            if not self._follower.current:
-                response.headers["X-RPN-Stale"] = "1"
-            self._counters.requests[response.status_code] += 1
-            return response
+    async def answered(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("ui/", status_code=302, headers={"Vary": "Accept"})
+        return await handler(request)
 
-        return guarded
+    return answered

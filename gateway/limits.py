@@ -6,6 +6,9 @@ from collections import deque
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from rpn.errors import BadMessage, BadRequirements
+from rpn.model import Requirements
+
 ERROR_LIMIT, ERROR_SPAN_S = 50, 60.0
 """refused messages a connection may cause in this time"""
 REGISTER_LIMIT, REGISTER_SPAN_S = 20, 10.0
@@ -33,6 +36,18 @@ def storable(value: Any) -> bool:
             return True
         level = below
     return False
+
+
+def check_requirements(requirements: Requirements) -> None:
+    """Raise BadRequirements when nothing is asked for."""
+    if requirements.nothing:
+        raise BadRequirements("ask for something: cpu, memory, storage or gpu")
+
+
+def check_ttl(ttl_s: float, limit_s: float) -> None:
+    """Raise BadMessage when something is to be held for too long."""
+    if ttl_s > limit_s:
+        raise BadMessage(f"`ttl` is at most {limit_s:g} s (RPN_ALLOCATION_TTL_LIMIT_S)")
 
 
 class Window:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.errands import Errands
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 RECEIPT_S = 6.0
 """after this long on a living socket, a plain client counts as having received"""
-PLAIN = (b'{"type":"resource_allocation"', b'{"type":"task_result"')
+PLAIN = (b'{"type":"resource_allocation"', b'{"type":"task_result"', b'{"type":"error"')
 """all that is ever addressed to a plain client"""
 
 
@@ -48,6 +49,8 @@ class Relay:
         self._errands = errands
         self._inboxes = Inboxes(connection, keys)
         self._receipts: deque[Receipt] = deque()
+        self.on_answer: Callable[[str, bytes], None] = lambda call_id, answer: None
+        """hears of every letter for a call: its id, and the answer"""
         self.received: list[tuple[str, str]] = []
         """(device, inbox id) to be forgotten by the store"""
 
@@ -129,7 +132,10 @@ class Relay:
             peer.waiting.append(item)
 
     def on_letter(self, letter: Letter) -> None:
-        """A message for one session; anybody else's is not for us to deliver."""
+        """A message for a call, or for one session; anybody else's is not for us to deliver."""
+        if not letter.device_id:
+            self.on_answer(letter.session, letter.frame)
+            return
         peer = self._hub.peers.get(letter.device_id)
         if peer is not None and peer.session_id == letter.session:
             self._receive(peer, InboxItem(letter.inbox_id, letter.frame))

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from rpn.errors import NotAccepted, NotRegistered, WrongDevice
 from rpn.messages import (
     Ack,
+    AllocationRenew,
     FromClient,
     Heartbeat,
     Observe,
@@ -40,6 +41,7 @@ ALLOWED: dict[State, frozenset[type[FromClient]]] = {
             Ping,
             ResourceUpdate,
             ResourceRequest,
+            AllocationRenew,
             ResourceRelease,
             TaskSubmit,
             TaskCancel,

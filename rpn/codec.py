@@ -63,6 +63,16 @@ def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
         raise BadMessage("nested too deeply") from None
 
 
+def decode_body(kind: type[T], data: bytes) -> T:
+    """The body of a REST request; raises BadMessage, or BadRequirements when only these are wrong."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise (BadRequirements if _REQUIREMENTS.search(str(error)) else BadMessage)(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadMessage(str(error)) from None
+
+
 def decode_from_server(data: str | bytes) -> FromServer | list[FromServer]:
     """What a gateway sent; raises BadMessage."""
     try:

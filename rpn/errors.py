@@ -6,11 +6,11 @@
     ├── NotAllowed          well said, but not by this connection or not now
     │   ├── NotRegistered, WrongDevice, NotAccepted, BadOrigin, BadHost
     ├── Conflict            it contradicts what is already there
-    │   └── TaskConflict
+    │   └── TaskConflict, RequestConflict
     ├── LimitReached        a named limit stands in the way
     │   ├── DeviceLimit, ObserverLimit, RateLimited, QueueFull, BlobTooLarge, BlobQuota, TooManyErrors
     ├── Unavailable         not the caller's fault; certainly not done
-    │   ├── StoreUnavailable, Draining
+    │   ├── StoreUnavailable, Draining, NoAnswer
     ├── Ended               why the server closes a connection
     │   ├── Superseded, Silent, Slow, Unregistered, NotJoined, Removed
     └── BadSettings, StoreFormatError, BackupFailed, ServerFailed, NoAgent
@@ -112,6 +112,12 @@ class TaskConflict(Conflict):
     code = "TASK_CONFLICT"
 
 
+class RequestConflict(Conflict):
+    """This id was used before, to ask for something else."""
+
+    code = "REQUEST_CONFLICT"
+
+
 class LimitReached(RPNError):
     """A named limit stands in the way."""
 
@@ -176,6 +182,12 @@ class Draining(Unavailable):
     """This gateway is going away: connect to another, or come back."""
 
     code = "DRAINING"
+
+
+class NoAnswer(Unavailable):
+    """No scheduler has decided in time; the text says what that leaves behind."""
+
+    code = "SCHEDULER_TIMEOUT"
 
 
 class Ended(RPNError):

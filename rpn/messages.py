@@ -178,6 +178,7 @@ FromClient = (
     | TaskSubmit
     | Observe
     | Ping
+    | AllocationRenew
     | ResourceRelease
     | TaskCancel
     | TaskStarted

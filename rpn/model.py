@@ -110,6 +110,41 @@ class PoolTotals(Struct, frozen=True, rename="camel"):
     devices: int = 0
 
 
+class Usage(Struct, frozen=True, rename="camel"):
+    """What a device gave, or a submitter used, over some time."""
+
+    core_hours: float = 0
+    memory_hours: float = 0
+    """GiB times hours"""
+    gpu_hours: float = 0
+
+
+class Sum(Struct, frozen=True, rename="camel", gc=False):
+    """An amount of everything that can be reserved."""
+
+    cpu: int = 0
+    """core-percent"""
+    memory: int = 0
+    """MB"""
+    storage: int = 0
+    """MB"""
+    gpus: int = 0
+
+
+class PoolStanding(Struct, frozen=True, rename="camel", gc=False):
+    """How much of the pool is given away, as of the scheduler's last commit."""
+
+    allocated: Sum = Sum()
+    """to allocations and to tasks"""
+    free: Sum = Sum()
+    """what could be given away, summed over all devices"""
+    allocations: int = 0
+    queued: int = 0
+    """tasks that wait for a device"""
+    running: int = 0
+    """tasks that a device has"""
+
+
 class Share(Struct, frozen=True, rename="camel"):
     """What one device gives to an allocation."""
 
@@ -119,6 +154,33 @@ class Share(Struct, frozen=True, rename="camel"):
     allocated_memory: int
     allocated_storage: int
     allocated_gpu: bool
+
+
+class HeldShare(Struct, frozen=True, rename="camel"):
+    """What an allocation has of one device."""
+
+    allocation_id: str
+    requesting_device: str
+    share: Share
+
+
+class RunningTask(Struct, frozen=True, rename="camel"):
+    """A task that one device has."""
+
+    task_id: str
+    submitter_id: str
+    attempt: str
+    state: str
+
+
+class DeviceLoad(Struct, frozen=True, rename="camel"):
+    """What the pool has given away of one device, and to whom."""
+
+    allocated: Sum
+    free: Sum
+    """what could be given away now"""
+    allocations: list[HeldShare]
+    tasks: list[RunningTask]
 
 
 class Allocation(Struct, frozen=True, rename="camel"):

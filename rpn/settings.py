@@ -74,6 +74,12 @@ class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
     """over how long closes are spread when the gateway goes away"""
     open_task_limit: Count = 100_000
     """tasks not finished yet, over the whole pool"""
+    call_limit_s: Duration = 5
+    """how long a REST request waits for the scheduler"""
+    allocation_ttl_s: Duration = 300
+    """how long an allocation made by REST is held unless its request says otherwise"""
+    allocation_ttl_limit_s: Duration = 86_400
+    """the longest time that may be asked for"""
     blob_limit_mib: Annotated[int, Meta(ge=1, le=1024)] = 64
     """what one blob may have"""
     blob_quota_mib: Annotated[int, Meta(ge=1, le=1_048_576)] = 1024
@@ -91,6 +97,8 @@ class SchedulerSettings(StoreSettings, frozen=True, kw_only=True):
     """how long an allocation outlives its requester's broken connection"""
     allocation_limit: Annotated[int, Meta(ge=1, le=100_000)] = 16
     """what one device may hold; the next request lets the oldest go"""
+    caller_allocation_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    """what one requester may hold by REST"""
     queue_timeout_s: Duration = 3600
     """how long a task waits for a device unless it says otherwise"""
     infeasible_limit_s: Duration = 20

@@ -1,19 +1,23 @@
-"""Answers resource requests, and keeps what was granted until it is given back or its holder is gone."""
+"""Answers resource requests: all of what is asked for is reserved, or nothing, and then with the reason."""
 
 from __future__ import annotations
 
 from functools import partial
 
-import msgspec
-
-from rpn.messages import ResourceAllocation
-from rpn.model import Allocation, Share
-from rpn.replica import iso
-from rpn.store.commits import Decision
-from rpn.store.records import AllocationRecord, ReleaseEntry, RequestEntry, RequestStreamEntry
-from scheduler.amounts import amounts_of
+from rpn.errors import RequestConflict
+from rpn.model import Reason, Share
+from rpn.store.records import (
+    AllocationRecord,
+    ReleaseEntry,
+    RenewEntry,
+    RequestEntry,
+)
 from scheduler.desk import Desk
+from scheduler.holding import ALLOCATION, Holding
+from scheduler.holdings import Holder, Holdings
 from scheduler.placement import place
+from scheduler.replacing import Replacing
+from scheduler.replies import Replies
 from scheduler.shortfall import Shortfall
 
 PATIENCE_MS = 2000
@@ -22,8 +26,9 @@ SETTLE_MS = 50
 """how old a request must be to be refused: what joined just before may be on its way to the mirror"""
 PAUSE_MS = 20
 """how long the mirror is given to catch up after the store skipped a decision"""
-REQUESTER = "requester:"
-"""what the deadline of a requester that is gone is called"""
+
+
+AllocationEntry = RequestEntry | ReleaseEntry | RenewEntry
 
 
 class Pending:
@@ -40,9 +45,13 @@ class Pending:
         self.skipped_ms: int | None = None
         """when the store first said that a device had moved on"""
 
+    @property
+    def holder(self) -> Holder:
+        return self.entry.device_id, self.entry.call is not None
+
 
 class Allocations:
-    """Everything that is held, by whom."""
+    """The stream of requests, an entry at a time."""
 
     def __init__(self, desk: Desk) -> None:
         self._devices = desk.devices
@@ -52,37 +61,29 @@ class Allocations:
         self._docket = desk.docket
         self._counts = desk.counts
         self._limit = desk.settings.allocation_limit
-        self._grace_ms = int(desk.settings.allocation_grace_s * 1000)
-        self._records: dict[str, AllocationRecord] = {}
-        self._held_by: dict[str, dict[str, None]] = {}
+        self._caller_limit = desk.settings.caller_allocation_limit
+        self._replies = Replies(desk.courier)
+        self.held = Holdings(desk.ledger)
+        self.holding = Holding(desk, self.held, self._replies)
+        self.replacing = Replacing(desk, self.held, self.holding, self._replies)
         self._waiting: list[Pending] = []
-
-    def __len__(self) -> int:
-        return len(self._records)
+        self._later: list[tuple[str, ReleaseEntry | RenewEntry]] = []
+        self._fresh: set[str] = set()
+        """granted in this round: nothing else is decided about them before the store has them"""
 
     def next_retry_ms(self) -> int | None:
         """When a request is to be tried again."""
+        if self._later:
+            return 0
         return min((pending.retry_ms for pending in self._waiting), default=None)
 
-    def load(self, records: list[AllocationRecord], now_ms: int) -> None:
-        """Take over what the store holds, and see that the absent have a deadline."""
-        for record in sorted(records, key=lambda each: (each.created_ms, each.id)):
-            self._remember(record)
-        for requester_id in self._held_by:
-            if requester_id in self._devices:
-                self.requester_back(requester_id)
-            else:
-                self._give_grace(requester_id, now_ms)
-
-    def take(self, entry_id: str, entry: RequestStreamEntry, now_ms: int) -> None:
-        """Answer one entry of the stream of requests."""
-        if isinstance(entry, ReleaseEntry):
-            self._release(entry_id, entry)
-        else:
-            self._request(Pending(entry_id, entry), now_ms)
-
-    def retry(self, now_ms: int) -> None:
-        """Try those again that wait for the mirror to catch up."""
+    def begin(self, now_ms: int) -> None:
+        """A new round: what the one before decided is settled; try again what had to wait."""
+        self._fresh.clear()
+        self.replacing.replace(now_ms)
+        later, self._later = self._later, []
+        for entry_id, entry in later:
+            self.take(entry_id, entry, now_ms)
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
             if now_ms < pending.retry_ms:
@@ -90,48 +91,59 @@ class Allocations:
             else:
                 self._request(pending, now_ms)
 
+    def take(self, entry_id: str, entry: AllocationEntry, now_ms: int) -> None:
+        """Answer one entry."""
+        match entry:
+            case RequestEntry():
+                self._request(Pending(entry_id, entry), now_ms)
+            case _ if entry.allocation_id in self._fresh:
+                self._later.append((entry_id, entry))
+            case ReleaseEntry():
+                self._withdraw(entry.allocation_id)
+                self.holding.release(entry_id, entry, now_ms)
+            case RenewEntry():
+                self.holding.renew(entry_id, entry, now_ms)
+
     def device_left(self, device_id: str, reason: str, now_ms: int) -> None:
-        """Its shares are lost; what it holds goes at once if it closed, else after a grace."""
-        self._lose_shares(device_id)
-        if device_id not in self._held_by:
-            return
-        if reason == "closed":
-            self._free_all(device_id)
-        else:
-            self._give_grace(device_id, now_ms)
+        """It gives no more shares, and may hold nothing any more."""
+        self.replacing.device_left(device_id, now_ms)
+        self.holding.requester_left(device_id, reason, now_ms)
 
-    def requester_back(self, device_id: str) -> None:
-        """It is in the pool: what it holds stays."""
-        if REQUESTER + device_id in self._keeper:
-            self._keeper.clear(self._docket.decide(), REQUESTER + device_id)
-
-    def grace_over(self, device_id: str) -> None:
-        """Free what a requester held that did not come back."""
-        if device_id in self._devices:
-            self.requester_back(device_id)
-        else:
-            self._free_all(device_id)
+    # --- a request ----------------------------------------------------------------------------
 
     def _request(self, pending: Pending, now_ms: int) -> None:
         entry = pending.entry
-        if entry.allocation_id in self._records:  # answered by a leader before us
-            self._docket.decide().request_processed(pending.entry_id)
+        known = self.held.get(entry.allocation_id)
+        if known is not None:
+            self._known(pending, known)
             return
-        if entry.device_id not in self._devices and pending.skipped_ms is not None:
+        gone = entry.call is None and entry.device_id not in self._devices
+        if gone and pending.skipped_ms is not None:
             self._doubt(pending, pending.skipped_ms, now_ms)
             return
-        if self._full(entry.device_id):
+        if self._full(pending):
             if entry.releases:
-                self._refuse(pending, now_ms)
+                self._refuse(pending, self._quota(pending), now_ms)
                 return
-            self._let_oldest_go(entry.device_id)
+            if not entry.dry_run:
+                self.holding.let_oldest_go(pending.holder, now_ms)
         plan = place(entry.requirements, self._ledger.offers.values(), requester=entry.device_id)
-        if not isinstance(plan, Shortfall):
-            self._grant(pending, plan, now_ms)
-        elif now_ms < pending.settled_ms:
-            self._wait(pending, pending.settled_ms)
+        if isinstance(plan, Shortfall):
+            self._short(pending, plan, now_ms)
+        elif entry.dry_run:
+            self._try(pending, plan, now_ms)
         else:
-            self._refuse(pending, now_ms)
+            self._grant(pending, plan, now_ms)
+
+    def _known(self, pending: Pending, known: AllocationRecord) -> None:
+        """It was granted before, by us or another leader: a caller whose key has expired asks anew."""
+        decision, entry = self._docket.decide(), pending.entry
+        decision.request_processed(pending.entry_id)
+        if (known.requester_id, known.called) != pending.holder or known.requirements != entry.requirements:
+            taken = RequestConflict(f"{entry.allocation_id} is another allocation")
+            self._replies.denied(decision, entry, taken)
+        elif entry.call is not None:
+            self._replies.granted(decision, entry, known)
 
     def _doubt(self, pending: Pending, since_ms: int, now_ms: int) -> None:
         """The requester is not where its request came from, nor in the mirror: wait, then let it go."""
@@ -140,6 +152,19 @@ class Allocations:
         else:
             self._docket.decide().request_processed(pending.entry_id)
             self._counts.requests_dropped += 1
+
+    def _short(self, pending: Pending, shortfall: Shortfall, now_ms: int) -> None:
+        """It does not fit, unless what joined just now changes that."""
+        if now_ms < pending.settled_ms:
+            self._wait(pending, pending.settled_ms)
+        else:
+            self._refuse(pending, shortfall.reason, now_ms)
+
+    def _try(self, pending: Pending, shares: list[Share], now_ms: int) -> None:
+        decision = self._docket.decide()
+        decision.request_processed(pending.entry_id)
+        self._replies.tried(decision, pending.entry, shares, now_ms)
+        self._counts.requests_tried += 1
 
     def _grant(self, pending: Pending, shares: list[Share], now_ms: int) -> None:
         entry = pending.entry
@@ -151,22 +176,31 @@ class Allocations:
             now_ms,
             entry.request_id,
             entry.releases,
+            expires_ms=now_ms + entry.ttl_ms if entry.ttl_ms else 0,
+            called=entry.call is not None,
         )
-        self._remember(record)
-        decision = self._docket.decide(undo=partial(self._take_back, record.id, pending))
-        for device_id in dict.fromkeys([entry.device_id, *(share.device_id for share in shares)]):
-            decision.rest_on(device_id, self._courier.presence(device_id) or entry.presence)
+        self.held.keep(record)
+        self._fresh.add(record.id)
+        decision = self._docket.decide(undo=partial(self._take_back, record, pending))
+        for share in shares:
+            decision.rest_on(share.device_id, self._courier.presence(share.device_id))
+        if entry.call is None:
+            decision.rest_on(entry.device_id, self._courier.presence(entry.device_id) or entry.presence)
         decision.hold(record)
-        self._answer(decision, pending, shares, now_ms)
+        if record.expires_ms:
+            self._keeper.set(decision, ALLOCATION + record.id, record.expires_ms)
+        self._replies.granted(decision, entry, record)
+        decision.request_processed(pending.entry_id)
+        decision.announce("allocation", allocation_id=record.id, device_id=entry.device_id, state="held")
         self._counts.requests_fulfilled += 1
-        if entry.device_id not in self._devices:  # the mirror may never hear of its coming and going
-            self._give_grace(entry.device_id, now_ms)
+        if not record.expires_ms and entry.device_id not in self._devices:
+            self.holding.give_grace(entry.device_id, now_ms)  # the mirror may never hear of it
 
-    def _take_back(self, allocation_id: str, pending: Pending, now_ms: int) -> None:
+    def _take_back(self, record: AllocationRecord, pending: Pending, now_ms: int) -> None:
         """The store skipped a grant: nothing is held, and the request is tried again."""
-        record = self._records.get(allocation_id)
-        if record is not None:
-            self._forget(record)
+        if self.held.get(record.id) is record:
+            self.held.drop(record)
+        self._keeper.forget(ALLOCATION + record.id)
         self._counts.requests_fulfilled -= 1
         pending.skipped_ms = now_ms if pending.skipped_ms is None else pending.skipped_ms
         self._wait(pending, now_ms + PAUSE_MS)
@@ -175,79 +209,39 @@ class Allocations:
         pending.retry_ms = retry_ms
         self._waiting.append(pending)
 
-    def _refuse(self, pending: Pending, now_ms: int) -> None:
-        self._answer(self._docket.decide(), pending, [], now_ms)
+    def _withdraw(self, allocation_id: str) -> None:
+        """Whoever asked for it gives it back before it was granted."""
+        withdrawn = [each for each in self._waiting if each.entry.allocation_id == allocation_id]
+        for pending in withdrawn:
+            self._waiting.remove(pending)
+            self._docket.decide().request_processed(pending.entry_id)
+            self._counts.requests_dropped += 1
+
+    def _refuse(self, pending: Pending, reason: Reason, now_ms: int) -> None:
+        entry, decision = pending.entry, self._docket.decide()
+        decision.request_processed(pending.entry_id)
+        self._replies.refused(decision, entry, reason, now_ms)
+        decision.announce(
+            "allocation",
+            allocation_id=entry.allocation_id,
+            device_id=entry.device_id,
+            state="refused",
+            reason=reason.message,
+        )
         self._counts.requests_refused += 1
 
-    def _answer(self, decision: Decision, pending: Pending, shares: list[Share], now_ms: int) -> None:
-        entry = pending.entry
-        allocation = Allocation(
-            entry.allocation_id, entry.device_id, iso(now_ms), entry.requirements, bool(shares), shares
+    # --- how much one may hold ----------------------------------------------------------------
+
+    def _full(self, pending: Pending) -> bool:
+        return self.held.count(pending.holder) >= self._limit_of(pending)
+
+    def _limit_of(self, pending: Pending) -> int:
+        return self._limit if pending.entry.call is None else self._caller_limit
+
+    def _quota(self, pending: Pending) -> Reason:
+        holds = self.held.count(pending.holder)
+        return Reason(
+            code="QUOTA",
+            message=f"{pending.entry.device_id} holds {holds} allocations, as many as it may",
+            devices=0,
         )
-        self._courier.bring(
-            decision,
-            entry.device_id,
-            ResourceAllocation(allocation=allocation, request_id=entry.request_id),
-            inbox_id=f"allocation:{allocation.id}",
-            presence=entry.presence,
-        )
-        decision.request_processed(pending.entry_id)
-
-    def _release(self, entry_id: str, entry: ReleaseEntry) -> None:
-        """Free it if it is its requester who says so."""
-        decision = self._docket.decide()
-        decision.request_processed(entry_id)
-        record = self._records.get(entry.allocation_id)
-        if record is not None and record.requester_id == entry.device_id:
-            self._free(decision, record)
-
-    def _full(self, requester_id: str) -> bool:
-        return len(self._held_by.get(requester_id, ())) >= self._limit
-
-    def _let_oldest_go(self, requester_id: str) -> None:
-        """Its own decision, because the grant that follows may be skipped."""
-        oldest = next(iter(self._held_by[requester_id]))
-        self._free(self._docket.decide(), self._records[oldest])
-
-    def _lose_shares(self, device_id: str) -> None:
-        lost = [
-            self._records[holder] for holder in self._ledger.holders(device_id) if holder in self._records
-        ]
-        for record in lost:
-            left = [share for share in record.shares if share.device_id != device_id]
-            decision = self._docket.decide()
-            if left:
-                self._ledger.release_share(record.id, device_id)
-                self._records[record.id] = msgspec.structs.replace(record, shares=left)
-                decision.hold(self._records[record.id])
-            else:
-                self._free(decision, record)
-
-    def _give_grace(self, requester_id: str, now_ms: int) -> None:
-        if REQUESTER + requester_id not in self._keeper:
-            self._keeper.set(self._docket.decide(), REQUESTER + requester_id, now_ms + self._grace_ms)
-
-    def _free_all(self, requester_id: str) -> None:
-        decision = self._docket.decide()
-        self._keeper.clear(decision, REQUESTER + requester_id)
-        for allocation_id in list(self._held_by.get(requester_id, ())):
-            self._free(decision, self._records[allocation_id])
-
-    def _free(self, decision: Decision, record: AllocationRecord) -> None:
-        self._forget(record)
-        decision.free(record.id, record.requester_id)
-        self._counts.allocations_freed += 1
-
-    def _remember(self, record: AllocationRecord) -> None:
-        self._records[record.id] = record
-        self._held_by.setdefault(record.requester_id, {})[record.id] = None
-        for share in record.shares:
-            self._ledger.reserve(record.id, share.device_id, amounts_of(share))
-
-    def _forget(self, record: AllocationRecord) -> None:
-        del self._records[record.id]
-        held = self._held_by[record.requester_id]
-        del held[record.id]
-        if not held:
-            del self._held_by[record.requester_id]
-        self._ledger.release(record.id)

@@ -27,6 +27,8 @@ class Counts:
     """messages whose receiver had moved on"""
     requests_fulfilled: int = 0
     requests_refused: int = 0
+    requests_tried: int = 0
+    """dry runs of what would have fitted"""
     requests_dropped: int = 0
     """whose requester was gone"""
     allocations_freed: int = 0

@@ -10,16 +10,18 @@ from rpn.settings import SchedulerSettings
 from rpn.store.backlog import Backlog
 from rpn.store.commits import Committed
 from rpn.store.keys import task_member
-from rpn.store.records import RequestStreamEntry, StoredTask, SubmitEntry, TaskStreamEntry
-from scheduler.allocations import PAUSE_MS, REQUESTER, Allocations
+from rpn.store.records import HoldersEntry, RequestStreamEntry, StoredTask, SubmitEntry, TaskStreamEntry
+from scheduler.allocations import PAUSE_MS, Allocations
 from scheduler.assigner import REVIEW_EVERY_MS, Assigner
 from scheduler.counts import Counts
 from scheduler.desk import Desk
 from scheduler.docket import Item
 from scheduler.foreman import Foreman
+from scheduler.holding import ALLOCATION, REQUESTER
 from scheduler.keeper import Keeper
 from scheduler.news import News
 from scheduler.open_tasks import TASK, OpenTasks
+from scheduler.overview import Overview
 from scheduler.poison import Poison, blaming
 from scheduler.queue import TaskKey
 from scheduler.standing import Standing
@@ -57,6 +59,7 @@ class Matchmaker:
         self._tasks = OpenTasks(desk)
         self._foreman = Foreman(desk, self._tasks)
         self._assigner = Assigner(desk, self._tasks, self._foreman)
+        self._overview = Overview(desk, self._allocations.held, self._tasks)
         self._absent = Keeper()
         self._request_entries: deque[tuple[str, RequestStreamEntry]] = deque()
         self._task_entries: deque[tuple[str, TaskStreamEntry, StoredTask | None]] = deque()
@@ -71,7 +74,7 @@ class Matchmaker:
         for device in self._devices.values():
             self.ledger.update(device)
         self.news.add("leader", now_ms, state="up")
-        self._allocations.load(backlog.allocations, now_ms)
+        self._allocations.holding.load(backlog.allocations, now_ms)
         named = [(task_member(each.task.submitter_id, each.task.id), each) for each in backlog.tasks]
         self._foreman.load([each for name, each in named if Poison("open", name) not in self._poison], now_ms)
         for device_id in self.ledger.devices():
@@ -118,7 +121,7 @@ class Matchmaker:
 
     def standing(self) -> Standing:
         """How much there is, for whoever watches."""
-        return Standing(self.queued, self.unheard, len(self._allocations), self._tasks.by_state())
+        return Standing(self.queued, self.unheard, len(self._allocations.held), self._tasks.by_state())
 
     def decide(self, changes: Iterable[Change], now_ms: int) -> list[Item]:
         """One round: at most a batch of each kind of work.
@@ -132,14 +135,18 @@ class Matchmaker:
             entry_id, entry, stored = self._task_entries.popleft()
             with blaming("tasks", entry_id, entry):
                 self._foreman.take(entry_id, entry, stored, now_ms)
-        self._allocations.retry(now_ms)
+        self._allocations.begin(now_ms)
         for _ in range(min(BATCH, len(self._request_entries))):
             request_id, request = self._request_entries.popleft()
             with blaming("requests", request_id, request):
-                self._allocations.take(request_id, request, now_ms)
+                if isinstance(request, HoldersEntry):
+                    self._overview.device(request_id, request)
+                else:
+                    self._allocations.take(request_id, request, now_ms)
         self._assigner.assign(now_ms, limit=BATCH)
         self._assigner.review(now_ms)
         self._courier.forget_old(now_ms)
+        self._overview.stand(now_ms)
         return self._docket.collect()
 
     def settle(self, items: list[Item], committed: Committed, now_ms: int) -> None:
@@ -193,7 +200,7 @@ class Matchmaker:
                 self.news.add("device_joined", now_ms, device_id=device.id)
             if change.what in (What.JOINED, What.RESUMED):
                 self._absent.forget(device.id)
-                self._allocations.requester_back(device.id)
+                self._allocations.holding.requester_back(device.id)
                 self._foreman.device_back(change, now_ms)
                 self._courier.arrived(device, now_ms)
         for device in reported.values():
@@ -211,7 +218,9 @@ class Matchmaker:
             if task is not None:
                 self._foreman.deadline(task, now_ms)
             elif name.startswith(REQUESTER):
-                self._allocations.grace_over(name.removeprefix(REQUESTER))
+                self._allocations.holding.grace_over(name.removeprefix(REQUESTER), now_ms)
+            elif name.startswith(ALLOCATION):
+                self._allocations.holding.expired(name.removeprefix(ALLOCATION), now_ms)
             else:
                 self._keeper.clear(self._docket.decide(), name)
         self._foreman.call_to_account(now_ms)

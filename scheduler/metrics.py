@@ -53,6 +53,7 @@ _COUNTERS = (
 _REQUESTS = (
     ("fulfilled", "requests_fulfilled"),
     ("refused", "requests_refused"),
+    ("tried", "requests_tried"),
     ("dropped", "requests_dropped"),
 )
 

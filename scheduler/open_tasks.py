@@ -12,6 +12,7 @@ from rpn.store.commits import Decision
 from rpn.store.keys import task_member, task_of
 from rpn.store.records import StoredTask, TaskLife
 from scheduler import life as lives
+from scheduler.accounting import charge
 from scheduler.amounts import NOTHING, Amounts, needed
 from scheduler.desk import Desk
 from scheduler.life import Turn
@@ -55,6 +56,8 @@ class OpenTasks:
         self._tasks: dict[TaskKey, OpenTask] = {}
         self._by_attempt: dict[str, OpenTask] = {}
         self._used: dict[str, tuple[Amounts, int]] = {}
+        self.reserved = NOTHING
+        """by all attempts together"""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -87,6 +90,11 @@ class OpenTasks:
         """The task that a deadline is about."""
         return self._tasks.get(task_of(name.removeprefix(TASK)))
 
+    @property
+    def active(self) -> int:
+        """How many some device has."""
+        return len(self._by_attempt)
+
     def usage(self, submitter_id: str) -> Usage:
         """The largest part of any dimension of the pool that its tasks have, and how many run."""
         used, count = self._used.get(submitter_id, (NOTHING, 0))
@@ -106,6 +114,15 @@ class OpenTasks:
         """Let a task's life take this turn: in memory, in the store, and for its submitter."""
         before = task.life
         self._become(task, turn.life)
+        if lives.active(before) and not lives.active(turn.life):
+            charge(
+                decision,
+                device_id=before.device_id,
+                submitter_id=task.task.submitter_id,
+                amounts=task.need,
+                since_ms=before.assigned_ms,
+                until_ms=now_ms,
+            )
         if turn.life.state.final:
             self._end(decision, task, turn.outcome)
         else:
@@ -171,6 +188,7 @@ class OpenTasks:
     def _count(self, task: OpenTask, sign: int) -> None:
         used, count = self._used.get(task.task.submitter_id, (NOTHING, 0))
         used = used.plus(task.need) if sign > 0 else used.minus(task.need)
+        self.reserved = self.reserved.plus(task.need) if sign > 0 else self.reserved.minus(task.need)
         if count + sign:
             self._used[task.task.submitter_id] = used, count + sign
         else:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from rpn import model
+from rpn.model import Reason
 from scheduler.amounts import Amounts, Offer
 from scheduler.split import candidates, fewest, whole
 
@@ -37,6 +39,18 @@ class Shortfall(NamedTuple):
     @property
     def code(self) -> str:
         return "INSUFFICIENT" if self.feasible else "INFEASIBLE"
+
+    @property
+    def reason(self) -> Reason:
+        """As it is told."""
+        return Reason(
+            code="INSUFFICIENT" if self.feasible else "INFEASIBLE",
+            message=self.sentence,
+            devices=self.devices,
+            filtered=self.filtered,
+            exhausted=self.exhausted,
+            nearest=self.nearest and model.NearMiss(*self.nearest),
+        )
 
     @property
     def sentence(self) -> str:

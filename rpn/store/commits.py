@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from rpn.codec import pack, pack_record
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member
-from rpn.store.records import AllocationRecord, TaskLife
+from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife
 from rpn.store.scripts import Script
+from rpn.store.usage import Charge, counted
 
 
 class Deposed(Exception):
@@ -24,6 +25,7 @@ class Delivery(NamedTuple):
     """A message for one device, to go into its gateway's mailbox, its inbox, or both."""
 
     device_id: str
+    """empty: for a call, whose id and gateway are the presence"""
     presence: str
     """where it is thought to be; empty when it is not in the pool"""
     frame: bytes
@@ -35,13 +37,14 @@ class Delivery(NamedTuple):
 class Decision:
     """One all-or-nothing part of a commit."""
 
-    __slots__ = ("commands", "deliveries", "news", "rests")
+    __slots__ = ("charges", "commands", "deliveries", "news", "rests")
 
     def __init__(self) -> None:
         self.rests: dict[str, str] = {}
         self.commands: list[tuple[Any, ...]] = []
         """(command, key, arguments...); the key by its name in Keys, or as (name, its arguments...)"""
         self.deliveries: list[Delivery] = []
+        self.charges: list[Charge] = []
         self.news: list[tuple[str, dict[str, Any]]] = []
         """what the pool may be told once this is written: a `pool_event`'s kind and fields"""
 
@@ -56,6 +59,20 @@ class Decision:
         """It is held no longer, and its requester is not told any more that it is."""
         self.commands.append(("HDEL", "allocations", allocation_id))
         self.commands.append(("HDEL", ("inbox", requester_id), f"allocation:{allocation_id}"))
+
+    def charge(self, charge: Charge) -> None:
+        """Count what was given and used. Only for a decision that rests on nothing."""
+        self.charges.append(charge)
+
+    def answer(self, call: Call, answer: bytes) -> None:
+        """What a caller waits for, as JSON: kept under the call, and sent to its gateway."""
+        self.commands.append(("HSET", ("call", call.id), "answer", answer))
+        self.commands.append(("PEXPIRE", ("call", call.id), CALL_MS))
+        self.deliveries.append(Delivery("", f"{call.id} {call.gateway}", answer))
+
+    def stand(self, standing: bytes) -> None:
+        """How the pool stands, for whoever asks a gateway."""
+        self.commands.append(("SET", "standing", standing))
 
     def keep_life(self, submitter_id: str, task_id: str, life: TaskLife) -> None:
         """The task is open and in this state."""
@@ -151,11 +168,23 @@ class Commits:
             inbox = (number(k.inbox(device_id)), inbox_id, frame) if inbox_id else (0, "", b"")
             return (device_id, presence, mailbox, letter, *inbox)
 
+        if any(each.charges for each in decisions):
+            decisions = [*decisions, _accounts(decisions)]
         packed = [
             (list(each.rests.items()), [*map(command, each.commands)], [*map(delivery, each.deliveries)])
             for each in decisions
         ]
         return list(numbers), pack(packed)
+
+
+def _accounts(decisions: list[Decision]) -> Decision:
+    """All that these decisions charge, summed, in one that is never skipped."""
+    accounts = Decision()
+    for each in decisions:
+        if each.charges and each.rests:
+            raise ValueError("a decision that may be skipped charges nothing")
+    accounts.commands = counted([charge for each in decisions for charge in each.charges])
+    return accounts
 
 
 def _text(value: object) -> object:

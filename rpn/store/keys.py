@@ -27,6 +27,7 @@ class Keys:
         self.tasks = prefix + "tasks"
         self.allocations = prefix + "allocations"
         self.open = prefix + "open"
+        self.standing = prefix + "standing"
         self.due = prefix + "due"
         self.lease = prefix + "lease"
         self.fence = prefix + "fence"
@@ -48,6 +49,7 @@ class Keys:
                 self.tasks,
                 self.allocations,
                 self.open,
+                self.standing,
                 self.due,
                 self.fence,
             }
@@ -69,6 +71,18 @@ class Keys:
     def blob(self, name: str) -> str:
         """Of a SHA-256, or of an upload that may become one."""
         return f"{self.prefix}blob:{name}"
+
+    def call(self, call_id: str) -> str:
+        """What a caller asked, and the answer; both expire."""
+        return f"{self.prefix}call:{call_id}"
+
+    def given(self, month: str) -> str:
+        """What devices gave in a month, like 2026-11; expires."""
+        return f"{self.prefix}given:{month}"
+
+    def used(self, month: str) -> str:
+        """What submitters used in a month; expires."""
+        return f"{self.prefix}used:{month}"
 
     def rate(self, address: str) -> str:
         return f"{self.prefix}rate:{address}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from rpn.model import Requirements, Share, Task, TaskState
+from rpn.model import Allocation, Requirements, Share, Task, TaskState
+from rpn.replica import iso
 
 
 class Entry(Struct, frozen=True, array_like=True, tag=True):
@@ -21,11 +22,24 @@ def tag_of(data: bytes) -> str:
     return found[0] if isinstance(found, list) and found and isinstance(found[0], str) else ""
 
 
+CALL_MS = 600_000
+"""how long a call and its answer are remembered"""
+
+
+class Call(Struct, frozen=True, array_like=True):
+    """Somebody who is no device and waits at a gateway for an answer."""
+
+    id: str
+    """the answer is kept under it for a while"""
+    gateway: str
+    """whose mailbox gets it too"""
+
+
 # --- the stream of requests -------------------------------------------------------------------
 
 
 class RequestEntry(Entry, frozen=True, tag="request"):
-    """A device asks for resources."""
+    """A device, or a caller, asks for resources."""
 
     allocation_id: str
     """made by the gateway: the id of the allocation that will answer it"""
@@ -37,13 +51,42 @@ class RequestEntry(Entry, frozen=True, tag="request"):
     """the client's own, echoed"""
     releases: bool = False
     """the client opted in, so it can release by itself"""
+    ttl_ms: int = 0
+    """how long it is held unless renewed; 0: as long as the device is in the pool"""
+    dry_run: bool = False
+    explains: bool = False
+    """the answer may say why, and when it ends"""
+    call: Call | None = None
+    """whoever asks is no device; `device_id` is what it calls itself, `presence` is empty"""
 
 
 class ReleaseEntry(Entry, frozen=True, tag="release"):
-    """A device gives an allocation back."""
+    """A device, or a caller, gives an allocation back."""
 
     device_id: str
     allocation_id: str
+    request_id: str | None = None
+    call: Call | None = None
+    withdraws: bool = False
+    """the caller of this request got no answer in time: nobody wants to know what became of it"""
+
+
+class RenewEntry(Entry, frozen=True, tag="renew"):
+    """A device, or a caller, wants an allocation to be held longer."""
+
+    device_id: str
+    allocation_id: str
+    ttl_ms: int
+    """from when this is decided"""
+    request_id: str | None = None
+    call: Call | None = None
+
+
+class HoldersEntry(Entry, frozen=True, tag="holders"):
+    """A caller asks who holds what on a device."""
+
+    device_id: str
+    call: Call
 
 
 # --- the stream of tasks ----------------------------------------------------------------------
@@ -101,7 +144,7 @@ class ReconcileEntry(Entry, frozen=True, tag="reconcile"):
     """(task id, attempt)"""
 
 
-RequestStreamEntry = RequestEntry | ReleaseEntry
+RequestStreamEntry = RequestEntry | ReleaseEntry | RenewEntry | HoldersEntry
 TaskStreamEntry = SubmitEntry | CancelEntry | StartedEntry | ProgressEntry | DoneEntry | ReconcileEntry
 
 
@@ -118,6 +161,31 @@ class AllocationRecord(Struct, frozen=True, array_like=True):
     created_ms: int
     request_id: str | None = None
     releases: bool = False
+    expires_ms: int = 0
+    """when it ends unless renewed; 0: it ends with its requester's presence"""
+    called: bool = False
+    """its requester is no device"""
+    since_ms: list[int] = []
+    """since when each share is held; empty: all since `created_ms`"""
+    fulfilled: bool = True
+    """no share was lost for good"""
+
+    @property
+    def allocation(self) -> Allocation:
+        """As clients see it."""
+        return Allocation(
+            self.id,
+            self.requester_id,
+            iso(self.created_ms),
+            self.requirements,
+            self.fulfilled,
+            self.shares,
+        )
+
+    @property
+    def expires_at(self) -> str | None:
+        """When it ends unless renewed; None if it ends with its requester's presence."""
+        return iso(self.expires_ms) if self.expires_ms else None
 
 
 class TaskLife(Struct, frozen=True, array_like=True):

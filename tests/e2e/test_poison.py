@@ -14,10 +14,10 @@ from rpn.settings import SchedulerSettings
 from rpn.store.connection import Connection
 from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
-from rpn.store.records import RequestEntry, RequestStreamEntry, TaskLife
+from rpn.store.records import RequestEntry, TaskLife
 from rpn.store.steps import run_steps
 from rpn.store.tasks import Tasks
-from scheduler.allocations import Allocations
+from scheduler.allocations import AllocationEntry, Allocations
 from scheduler.app import Scheduler
 from scheduler.foreman import Foreman
 from tests.support.scheduling import task
@@ -61,7 +61,7 @@ async def test_undecidable_and_unreadable_entries_go_and_later_ones_stay(
 ) -> None:
     take = Allocations.take
 
-    def stumbling(self: Allocations, entry_id: str, entry: RequestStreamEntry, now_ms: int) -> None:
+    def stumbling(self: Allocations, entry_id: str, entry: AllocationEntry, now_ms: int) -> None:
         assert entry.allocation_id not in ("x", "y"), "these cannot be decided on"
         take(self, entry_id, entry, now_ms)
 

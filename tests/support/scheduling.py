@@ -29,6 +29,7 @@ from rpn.store.records import (
     TaskLife,
     TaskStreamEntry,
 )
+from rpn.store.usage import Charge
 from scheduler.amounts import amounts_of, needed
 from scheduler.counts import Counts
 from scheduler.matchmaker import Matchmaker
@@ -81,6 +82,12 @@ class FakeStore:
         self.inbox: dict[tuple[str, str], bytes] = {}
         self.mail: list[Delivery] = []
         self.answers: list[ResourceAllocation] = []
+        self.calls: dict[str, bytes] = {}
+        """call -> its letter"""
+        self.call_answers: dict[str, bytes] = {}
+        """call -> the answer its key holds"""
+        self.charges: list[Charge] = []
+        self.standing = b""
         self._entry = 0
 
     # --- devices ------------------------------------------------------------------------------
@@ -188,9 +195,13 @@ class FakeStore:
                 continue
             for command in decision.commands:
                 self._do(*command)
+            self.charges += decision.charges
             for place, delivery in enumerate(decision.deliveries):
                 if delivery.inbox_id:
                     self.inbox[delivery.device_id, delivery.inbox_id] = delivery.frame
+                if not delivery.device_id:
+                    self.calls[delivery.presence.partition(" ")[0]] = delivery.frame
+                    continue
                 if delivery.presence and self.sessions.get(delivery.device_id) == delivery.presence:
                     self.mail.append(delivery)
                 else:
@@ -223,6 +234,10 @@ class FakeStore:
                 del self.requests[args[0]]
             case "XDEL", "tasks":
                 del self.entries[args[0]]
+            case "HSET", ("call", call_id):
+                self.call_answers[call_id] = args[1]
+            case "SET", "standing":
+                self.standing = args[0]
             case "PEXPIRE", _:
                 pass
             case _:

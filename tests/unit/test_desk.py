@@ -12,6 +12,7 @@ from gateway.desk import DATA_LIMIT
 from gateway.limits import ERROR_LIMIT, REGISTER_LIMIT, REGISTER_SPAN_S
 from rpn.codec import encode_all, unpack_record
 from rpn.messages import (
+    AllocationRenew,
     FinishedAttempt,
     Message,
     Observe,
@@ -30,6 +31,7 @@ from rpn.store.records import (
     ProgressEntry,
     ReconcileEntry,
     ReleaseEntry,
+    RenewEntry,
     RequestEntry,
     RequestStreamEntry,
     StartedEntry,
@@ -85,6 +87,41 @@ async def test_a_release_names_its_allocation() -> None:
         a.say(ResourceRelease(allocation_id="x"))
         await settled()
         assert entered(house, RequestStreamEntry, at=6) == [ReleaseEntry("a", "x")]
+
+
+@virtual_time
+async def test_a_renewal_names_its_allocation_and_how_long() -> None:
+    async with opened() as house:
+        a = await house.device("a", accepts=AGENT)
+        a.say(AllocationRenew(allocation_id="x", ttl_s=2.5, request_id="r"))
+        await settled()
+        assert entered(house, RequestStreamEntry, at=6) == [RenewEntry("a", "x", 2500, "r")]
+
+
+@virtual_time
+async def test_whoever_asks_for_more_than_the_api_has_may_be_told_more() -> None:
+    async with opened() as house:
+        a = await house.device("a")
+        a.say(
+            ResourceRequest(device_id="a", requirements=Requirements(cpu=5)),
+            ResourceRequest(device_id="a", requirements=Requirements(cpu=5), ttl_s=2),
+            ResourceRequest(device_id="a", requirements=Requirements(cpu=5), dry_run=True),
+        )
+        await settled()
+        found = [(each.explains, each.ttl_ms, each.dry_run) for each in entered(house, RequestEntry, at=6)]
+        assert found == [(False, 0, False), (True, 2000, False), (True, 0, True)]
+
+
+@virtual_time
+async def test_nothing_is_held_for_longer_than_the_limit() -> None:
+    async with opened(allocation_ttl_limit_s=10) as house:
+        a = await house.device("a", accepts=AGENT)
+        a.say(
+            ResourceRequest(device_id="a", requirements=Requirements(cpu=5), ttl_s=11),
+            AllocationRenew(allocation_id="x", ttl_s=11),
+        )
+        assert codes(a) == ["BAD_MESSAGE"] * 2
+        assert house.connection.trips == []
 
 
 @virtual_time

@@ -49,6 +49,7 @@ SAID_BY_CLIENTS = [
     "task_submit",
     "observe",
     "ping",
+    "allocation_renew",
     "resource_release",
     "task_cancel",
     "task_started",

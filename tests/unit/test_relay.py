@@ -159,7 +159,7 @@ async def test_one_who_acknowledges_keeps_its_inbox_until_it_does() -> None:
         await asyncio.sleep(3)
         house.connection.broken = None
         await asyncio.sleep(2)
-        assert forgotten(house)[-1] == ("HDEL", KEYS.inbox("a"), "task:t", "allocation:t")
+        assert forgotten(house)[-1] == ("HDEL", KEYS.inbox("a"), "task:t", "allocation:t", "update:t")
 
 
 @virtual_time

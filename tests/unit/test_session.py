@@ -10,6 +10,7 @@ from gateway.session import ALLOWED, Session, State
 from rpn.errors import NotAccepted, NotRegistered, RPNError, WrongDevice
 from rpn.messages import (
     Ack,
+    AllocationRenew,
     FromClient,
     Heartbeat,
     Observe,
@@ -33,6 +34,7 @@ EVERY: list[FromClient] = [
     TaskSubmit(task=Task(id="t", type="compute", submitter_id="a")),
     Observe(),
     Ping(),
+    AllocationRenew(allocation_id="x", ttl_s=1),
     ResourceRelease(allocation_id="x"),
     TaskCancel(task_id="t"),
     TaskStarted(task_id="t", attempt="1"),

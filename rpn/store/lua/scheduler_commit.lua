@@ -11,7 +11,8 @@
 -- ARGV[4]  how long an inbox or a mailbox is kept after its last write (ms)
 -- ARGV[5]  decisions (msgpack): [[[device, presence]...],
 --          [[command, key number, argument...]...],
---          [[device, presence, mailbox key number, packed, inbox key number, inbox id, frame]...]]
+--          [[device, presence, mailbox key number, packed, inbox key number, inbox id, frame]...]];
+--          a delivery without a device is for a call, which waits at a gateway and has no session
 -- returns  {"OK", skipped decisions "0,4", deliveries that found nobody "0,1,4,0" (pairs)},
 --          or {"DEPOSED"} with nothing written
 
@@ -47,7 +48,7 @@ for index, decision in ipairs(decisions) do
         redis.call("HSET", KEYS[inbox], id, frame)
         redis.call("PEXPIRE", KEYS[inbox], ARGV[4])
       end
-      if mailbox > 0 and present(device, presence) then
+      if mailbox > 0 and (device == "" or present(device, presence)) then
         mail[mailbox] = mail[mailbox] or {}
         table.insert(mail[mailbox], "m")
         table.insert(mail[mailbox], packed)

@@ -1,0 +1,128 @@
+"""`/api/pool`, `/api/devices/ID`, `/api/usage`: how much there is, how much is given away, and to whom."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.answers import json_response
+from gateway.callers import Callers
+from gateway.guard import Guard
+from rpn.codec import unpack_record
+from rpn.errors import BadMessage, NotFound
+from rpn.model import PoolStanding, Sum, Usage
+from rpn.replica import Mirrored, Replica
+from rpn.store.calls import Calls, Entered
+from rpn.store.connection import Connection
+from rpn.store.keys import Keys
+from rpn.store.records import Call, HoldersEntry
+from rpn.store.steps import Step
+from rpn.store.usage import Accounts, months_until
+
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+class PoolRoutes:
+    """What there is comes from the mirror, what is given away from the scheduler."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        replica: Replica,
+        callers: Callers,
+        connection: Connection,
+        keys: Keys,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._guard = guard
+        self._replica = replica
+        self._callers = callers
+        self._connection = connection
+        self._keys = keys
+        self._now_ms = now_ms
+        self._calls = Calls(connection, keys)
+        self._accounts = Accounts(connection, keys)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/pool", self._guard(self._pool), methods=["GET"]),
+            Route("/api/devices/{id:path}", self._guard(self._device), methods=["GET"]),
+            Route("/api/usage", self._guard(self._usage), methods=["GET"]),
+        ]
+
+    async def _pool(self, request: Request) -> Response:
+        found = await self._connection.command("GET", self._keys.standing)
+        standing = unpack_record(PoolStanding, found) if found else PoolStanding()
+        devices = list(self._replica.devices.values())
+        pool = {
+            "devices": {
+                "total": len(devices),
+                "online": sum(not device.lost for device in devices),
+                "byPlatform": dict(Counter(device.identity.platform for device in devices)),
+            },
+            "total": _total(devices),
+            "reported": self._replica.totals,
+            "allocated": standing.allocated,
+            "free": standing.free,
+            "allocations": standing.allocations,
+            "tasks": {"queued": standing.queued, "running": standing.running},
+        }
+        return json_response({"pool": pool})
+
+    async def _device(self, request: Request) -> Response:
+        device_id = request.path_params["id"]
+        device = self._replica.devices.get(device_id)
+        if device is None:
+            raise NotFound(f"there is no device {device_id}")
+
+        def step(call: Call) -> Step[Entered]:
+            return self._calls.request(call.id, b"", HoldersEntry(device_id, call))
+
+        load = msgspec.Raw(await self._callers.ask(str(uuid4()), step))
+        return json_response({**_described(device), "load": load})
+
+    async def _usage(self, request: Request) -> Response:
+        month = request.query_params.get("month")
+        if month is not None and not _MONTH.fullmatch(month):
+            raise BadMessage("`month` is like 2026-11")
+        months = [month] if month else months_until(self._now_ms())
+        given, used = await self._accounts.read(months)
+        return json_response(
+            {"months": months, "devices": _rows("deviceId", given), "submitters": _rows("submitterId", used)}
+        )
+
+
+def _described(device: Mirrored) -> dict[str, Any]:
+    identity = device.identity
+    return {
+        "device": msgspec.Raw(device.json),
+        "labels": identity.labels,
+        "capabilities": identity.capabilities,
+        "accepts": identity.accepts,
+        "poolUsage": device.pool_usage,
+    }
+
+
+def _total(devices: list[Mirrored]) -> Sum:
+    """What all devices have, idle or not, in the units of requirements."""
+    rows = [device.resources for device in devices]
+    return Sum(
+        cpu=int(sum(row.cpu_cores for row in rows) * 100),
+        memory=int(sum(row.memory_total for row in rows)),
+        storage=int(sum(row.storage_total for row in rows)),
+        gpus=sum(row.has_gpu for row in rows),
+    )
+
+
+def _rows(name: str, usage: dict[str, Usage]) -> list[dict[str, Any]]:
+    """Whoever gave or used most comes first."""
+    ranked = sorted(usage.items(), key=lambda each: (-each[1].core_hours, each[0]))
+    return [{name: who, **msgspec.to_builtins(each)} for who, each in ranked]

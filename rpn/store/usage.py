@@ -1,0 +1,92 @@
+"""What devices gave and submitters used, by month: sums that grow with the commits that free something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from rpn.model import Usage
+from rpn.store.connection import Connection
+from rpn.store.keys import Keys
+
+MONTHS = 13
+"""that are kept: this one and a year"""
+KEPT_MS = 400 * 86_400_000
+DIMENSIONS = ("cpu", "memory", "gpu")
+_MS = 3_600_000
+
+
+class Charge(NamedTuple):
+    """What one device gave to one submitter until now."""
+
+    until_ms: int
+    device_id: str
+    submitter_id: str
+    cpu: int
+    """core-percent times ms"""
+    memory: int
+    """MB times ms"""
+    gpu: int
+    """GPUs times ms"""
+
+
+def counted(charges: Iterable[Charge]) -> list[tuple[Any, ...]]:
+    """The commands (as in a Decision) that count these charges, one for each sum that grows."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    months: set[str] = set()
+    for until_ms, device_id, submitter_id, *amounts in charges:
+        month = month_of(until_ms)
+        months.add(month)
+        for dimension, amount in zip(DIMENSIONS, amounts, strict=True):
+            sums["given", month, f"{dimension}:{device_id}"] += amount
+            sums["used", month, f"{dimension}:{submitter_id}"] += amount
+    commands: list[tuple[Any, ...]] = [
+        ("HINCRBY", (name, month), field, amount) for (name, month, field), amount in sums.items() if amount
+    ]
+    kept = [(name, month) for month in sorted(months) for name in ("given", "used")]
+    return commands + [("PEXPIRE", key, KEPT_MS) for key in kept]
+
+
+def month_of(time_ms: int) -> str:
+    """Like 2026-11, in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m")
+
+
+def months_until(time_ms: int) -> list[str]:
+    """All months that are kept, the newest first."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    last = moment.year * 12 + moment.month - 1
+    return [f"{number // 12}-{number % 12 + 1:02d}" for number in range(last, last - MONTHS, -1)]
+
+
+class Accounts:
+    """The sums of one pool."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def read(self, months: list[str]) -> tuple[dict[str, Usage], dict[str, Usage]]:
+        """(given by device, used by submitter) in these months together. Raises StoreUnavailable."""
+        given = await self._connection.commands([("HGETALL", self._keys.given(month)) for month in months])
+        used = await self._connection.commands([("HGETALL", self._keys.used(month)) for month in months])
+        return _usage(given), _usage(used)
+
+
+def _usage(replies: list[dict[bytes, bytes]]) -> dict[str, Usage]:
+    sums: dict[str, Counter[str]] = {}
+    for reply in replies:
+        for field, amount in reply.items():
+            dimension, _, name = field.decode().partition(":")
+            sums.setdefault(name, Counter())[dimension] += int(amount)
+    return {name: _hours(each) for name, each in sums.items()}
+
+
+def _hours(sums: Counter[str]) -> Usage:
+    return Usage(
+        core_hours=sums["cpu"] / 100 / _MS,
+        memory_hours=sums["memory"] / 1024 / _MS,
+        gpu_hours=sums["gpu"] / _MS,
+    )
