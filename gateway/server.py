@@ -33,14 +33,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_for(app: ASGIApp) -> Server:
+def server_for(app: ASGIApp, *, message_limit: int = MESSAGE_LIMIT) -> Server:
     """A server for `app` with our WebSocket protocol and our limits."""
     return Server(
         uvicorn.Config(
             app,
             http=cast("type[Protocol]", partial(Front, turnstile=Turnstile())),
             ws=Wire,
-            ws_max_size=MESSAGE_LIMIT,
+            ws_max_size=message_limit,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,

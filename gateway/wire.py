@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.protocol import Protocol as Parser
@@ -127,9 +127,18 @@ class Wire(WebSocketsSansIOProtocol):
         """
         if self.close_sent or self.conn.close_sent is None:
             return
-        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        frames = b"".join(self.conn.data_to_send())
+        close = self.conn.close_sent
+        if self.conn.close_rcvd is not None:
+            # A client may close in the middle of a message of many frames; the library thinks it may not.
+            self.closed_by_peer, close = True, self.conn.close_rcvd
+            data = b"" if close.code == CloseCode.NO_STATUS_RCVD else close.serialize()
+            frames = Frame(Opcode.CLOSE, data).serialize(mask=False)
+        self._send_close(frames, close.code, close.reason)
+
+    def _send_close(self, frames: bytes, code: int, reason: str) -> None:
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write(frames)
         self.close_sent = True
         self.stop_keepalive()
         self.close_timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
@@ -187,11 +196,7 @@ class Wire(WebSocketsSansIOProtocol):
             self.conn.send_close(code, reason)
         except InvalidState:
             return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.stop_keepalive()
-        self.close_timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+        self._send_close(b"".join(self.conn.data_to_send()), code, reason)
 
 
 def between_frames(parser: Parser) -> bool:
