@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from agent import identity, jail, proc
+from agent.blob_cache import BlobCache
 from agent.builtins import BUILTINS
 from agent.capabilities import battery, capabilities, offered_commands
 from agent.config import FILE_NAME, AgentConfig, load_config
 from agent.control import Control
 from agent.gpu import GpuProbe
+from agent.kinds import labels
 from agent.meter import Meter
 from agent.metrics import CONTENT_TYPE, Standing, exposition
 from agent.offer import offered
@@ -28,6 +30,8 @@ from agent.results import Results
 from agent.runner import Runner
 from agent.sampler import Sampler
 from agent.spawner import CAN_SPAWN, Spawner
+from agent.workshop import Workshop
+from rpn.client.blobs import Gateway
 from rpn.client.device import Device
 from rpn.client.servers import parse_servers
 from rpn.errors import BadSettings
@@ -43,6 +47,7 @@ if sys.platform != "win32":
 log = logging.getLogger(__name__)
 
 RESULTS_FOLDER = "agent-results"
+BLOBS_FOLDER = "agent-blobs"
 WORK_FOLDER = "agent-work"
 OPEN_FILES_LIMIT = 8192
 """Each running task takes three of them."""
@@ -83,7 +88,9 @@ class Agent:
         needed = {place for command in self._config.commands.values() for place in command.places}
         spawner = Spawner(data_dir / WORK_FOLDER, needed=needed)
         results = Results(data_dir / RESULTS_FOLDER)
-        return spawner, Runner(spawner, results, self._config, self._device.send, refuse=self._refuse)
+        blobs = BlobCache(data_dir / BLOBS_FOLDER, lambda: Gateway(self._device.server))
+        workshop = Workshop(spawner, blobs, self._config)
+        return spawner, Runner(workshop, results, self._config, self._device.send, refuse=self._refuse)
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("this is device %s (%s)", self._device_id, self._device_name)
@@ -113,7 +120,7 @@ class Agent:
             device_id=self._device_id,
             device_name=self._device_name,
             platform=identity.platform(),
-            labels={"jail": jail.level()} if self._runner is not None else {},
+            labels={"jail": jail.level(), **labels(self._config)} if self._runner is not None else {},
             capabilities=self._introduced,
             accepts=frozenset({"tasks", "acks"} if self._runner is not None else {"acks"}),
             receives="none",

@@ -1,28 +1,27 @@
-"""One attempt at one task, from its process's start to its result."""
+"""One attempt at one task: who it is, how it is stopped, and what is told of it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from agent.ending import explained
-from agent.limits import limits_for
-from agent.output import Collector, Log, result_of, too_much
-from agent.plan import Plan, rejected
-from agent.spawner import CannotStart, End, Order, Spawned, Spawner, WardenLost, minimal_environment
+from agent import proc
+from agent.output import Telling
+from agent.plan import Plan, failed
+from agent.spawner import Spawned, Spawner
 from rpn.messages import TaskAssign
-from rpn.model import TaskResult
+from rpn.model import Outcome, TaskResult
 
-LAST_WORDS_S = 1.0
-"""How long we read on after a task has ended, should something still hold its streams."""
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The attempt has its verdict: whatever is under way for it is not needed any more."""
 
 
 class Attempt:
-    """`stop` may be called at any time; `run` then ends with the result given there."""
+    """`stop` may be called at any time; what works for the attempt then ends with the result given there."""
 
     def __init__(
         self,
@@ -30,28 +29,48 @@ class Attempt:
         plan: Plan,
         *,
         on_started: Callable[[Attempt], None],
-        on_log: Callable[[Attempt, str], None],
+        on_progress: Callable[[Attempt, Telling], None],
     ) -> None:
         self.task_id = assign.task_id
         self.attempt = assign.attempt
         self.plan = plan
         self.requirements = assign.requirements
         self.pid: int | None = None
-        """of the process that leads it, while it runs"""
+        """of the process that works for it now"""
+        self.cpu_before_s = 0.0
+        """what that process had used before"""
         self.begun = False
         """False while it waits for its turn"""
+        self.verdict: TaskResult | None = None
+        """the result that it was stopped with"""
         self._on_started = on_started
-        self._on_log = on_log
-        self._verdict: TaskResult | None = None
-        self._stopped = asyncio.Event()
+        self._on_progress = on_progress
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._spawned: Spawned | None = None
         self._suspended = False
 
     def stop(self, result: TaskResult) -> None:
         """Kill what runs; `result` is the outcome, unless there is one already."""
-        if self._verdict is None:
-            self._verdict = result
-        self._stopped.set()
+        if self.verdict is None:
+            self.verdict = result
+            self._stopped.set_result(None)
+
+    def stop_late(self) -> None:
+        """Stop it because its time is over."""
+        self.stop(failed(Outcome.TIMEOUT, f"ran longer than {self.plan.timeout_s:g} s"))
+
+    async def unless_stopped(self, work: Awaitable[T]) -> T:
+        """The outcome of `work`. Raises Stopped; a future then goes on, a coroutine is cancelled."""
+        future = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((future, self._stopped), return_when=asyncio.FIRST_COMPLETED)
+            if self.verdict is not None:
+                raise Stopped
+            return future.result()
+        finally:
+            if future is not work and not future.done():
+                future.cancel()
+                await asyncio.wait((future,))
 
     async def suspend(self, spawner: Spawner) -> None:
         """Let it stand still, from its start if it has not begun."""
@@ -65,87 +84,24 @@ class Attempt:
         if self._spawned is not None:
             await spawner.resume(self._spawned)
 
-    async def run(self, spawner: Spawner) -> TaskResult:
-        """Run in a folder of its own, which is gone afterwards, and tell how it ended."""
-        self.begun = True
-        try:
-            folder = tempfile.mkdtemp(dir=spawner.work)
-            try:
-                return await self._run_in(folder, spawner)
-            finally:
-                self.pid = self._spawned = None
-                await _remove(folder)
-        except (CannotStart, OSError) as error:
-            return rejected(f"cannot start {self.plan.name}: {error}")
+    async def works(self, spawned: Spawned, spawner: Spawner, *, warm: bool = False) -> None:
+        """From now on this process works for it; one that is `warm` has worked for others before."""
+        self.pid, self._spawned = spawned.started.result(), spawned
+        if warm:
+            found = proc.look(self.pid)
+            self.cpu_before_s = found.cpu_s if found is not None else 0.0
+        if self._suspended:
+            await spawner.suspend(spawned)
+        self.started()
 
-    async def _run_in(self, folder: str, spawner: Spawner) -> TaskResult:
-        output = Collector(lambda: self.stop(too_much()))
-        log = Log(lambda text: self._on_log(self, text))
-        streams, transports = await _connect(self.plan.input, output, log)
-        try:
-            order = self._order(folder)
-            spawned = await spawner.start(order, streams)
-            self.pid, self._spawned = spawned.started.result(), spawned
-            if self._suspended:
-                await spawner.suspend(spawned)
-            self._on_started(self)
-            end = await self._until_ended(spawned, spawner)
-            await asyncio.wait({output.ended, log.ended}, timeout=LAST_WORDS_S)
-        finally:
-            for transport in transports:
-                transport.close()
-        if self._verdict is not None:
-            return self._verdict
-        return explained(end, order.limits, log.tail) or result_of(bytes(output.written))
+    def started(self) -> None:
+        """It has begun in earnest."""
+        self._on_started(self)
 
-    def _order(self, folder: str) -> Order:
-        env = {"PATH": os.defpath, **minimal_environment(os.environ), "TMPDIR": folder, "HOME": folder}
-        limits = limits_for(self.plan, self.requirements)
-        command = self.plan.command
-        if command is None:
-            return Order(folder, env, builtin=self.plan.name, limits=limits)
-        return Order(
-            folder,
-            env,
-            argv=command.argv,
-            limits=limits,
-            reads=command.places,
-            writes=command.writes,
-            network=command.network,
-            gpu=self.requirements.gpu,
-        )
+    def rests(self) -> None:
+        """No process works for it any more."""
+        self.pid = self._spawned = None
 
-    async def _until_ended(self, spawned: Spawned, spawner: Spawner) -> End:
-        async with asyncio.TaskGroup() as group:
-            killer = group.create_task(self._kill_when_stopped(spawned, spawner))
-            end = await spawned.ended
-            killer.cancel()
-        return end
-
-    async def _kill_when_stopped(self, spawned: Spawned, spawner: Spawner) -> None:
-        await self._stopped.wait()
-        with suppress(WardenLost):  # whoever listens to the warden says so
-            await spawner.kill(spawned)
-
-
-async def _connect(
-    given: bytes, output: Collector, log: Log
-) -> tuple[tuple[int, int, int], list[asyncio.BaseTransport]]:
-    """Pipes for the three streams: the task's ends, and what holds ours."""
-    loop = asyncio.get_running_loop()
-    stdin, stdin_in = os.pipe()
-    stdout_out, stdout = os.pipe()
-    stderr_out, stderr = os.pipe()
-    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(stdin_in, "wb", 0))
-    writer.write(given)
-    writer.write_eof()
-    reader, _ = await loop.connect_read_pipe(lambda: output, os.fdopen(stdout_out, "rb", 0))
-    logger, _ = await loop.connect_read_pipe(lambda: log, os.fdopen(stderr_out, "rb", 0))
-    return (stdin, stdout, stderr), [writer, reader, logger]
-
-
-async def _remove(folder: str) -> None:
-    try:
-        os.rmdir(folder)
-    except OSError:  # it holds something
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    def tell(self, telling: Telling) -> None:
+        """Pass on how far it is, or what it printed."""
+        self._on_progress(self, telling)

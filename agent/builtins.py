@@ -19,9 +19,14 @@ def echo(given: Any) -> Any:
     return given
 
 
+def nap_s(given: Any) -> float:
+    """`{"seconds": s}` as that number. Raises BadInput."""
+    return _number(given, "seconds")
+
+
 def sleep(given: Any) -> Any:
     """`{"seconds": s}`: do nothing for so long."""
-    seconds = _number(given, "seconds")
+    seconds = nap_s(given)
     time.sleep(seconds)
     return {"slept": seconds}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -19,6 +20,10 @@ Path_ = Annotated[str, Meta(pattern=r"^/[^\x00]*\Z")]
 """an absolute path"""
 
 
+ArgName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+Pattern = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
 class Command(Struct, frozen=True, forbid_unknown_fields=True):
     """A program the owner registered under a name; tasks name it and never bring their own."""
 
@@ -31,6 +36,22 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
     writes: list[Path_] = []
     """what it may change beside its task's own folder"""
     network: bool = False
+    stdin: Literal["json", "text"] = "json"
+    """how it gets a task's input: as JSON, or the input must be a text and comes as it is"""
+    stdout: Literal["auto", "json", "text"] = "auto"
+    """what it answers; `auto`: JSON if it is, else text"""
+    args: dict[ArgName, Pattern] = {}
+    """what a task may say in `argv`, where `{name}` stands, and the pattern that all of it must match"""
+
+    def __post_init__(self) -> None:
+        for name in self.args:
+            if not any(f"{{{name}}}" in part for part in self.argv[1:]):
+                raise ValueError(f"argv has no {{{name}}} after the program, which args names")
+        for pattern in self.args.values():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"args: {pattern!r} is no pattern: {error}") from None
 
     @property
     def places(self) -> list[str]:
@@ -48,10 +69,37 @@ class TaskLimits(Struct, frozen=True, forbid_unknown_fields=True):
     processes: Annotated[int, Meta(ge=1, le=100_000)] = 256
 
 
+class Wasm(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether tasks may bring WASI modules, and how long one may run."""
+
+    allow: bool = True
+    timeout_s: Seconds = field(default=300.0, name="timeout")
+    """longest run, seconds; a task may ask for less"""
+
+
+class Python(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether tasks may bring Python functions: they can do what a registered program can."""
+
+    allow: bool = False
+    submitters: list[Name] = []
+    """ids of those who may send them; `*` is everybody"""
+    timeout_s: Seconds | None = field(default=None, name="timeout")
+    """longest run, seconds; a task may ask for less"""
+    reads: list[Path_] = []
+    """what they may read beside the system's folders and this interpreter's"""
+    writes: list[Path_] = []
+    network: bool = False
+
+    def admits(self, submitter_id: str) -> bool:
+        return self.allow and (submitter_id in self.submitters or "*" in self.submitters)
+
+
 class AgentConfig(Struct, frozen=True):
     commands: dict[str, Command] = {}
     limits: TaskLimits = TaskLimits()
     policy: Policy = Policy()
+    wasm: Wasm = Wasm()
+    python: Python = Python()
 
 
 def load_config(path: Path, *, required: bool = False) -> AgentConfig:
@@ -83,6 +131,8 @@ def parse_config(text: str, *, source: str) -> AgentConfig:
         {name: _read(Command, table, source, f"commands.{name}") for name, table in file.commands.items()},
         _read(TaskLimits, file.limits, source, "limits"),
         _read(Policy, file.policy, source, "policy"),
+        _read(Wasm, file.wasm, source, "wasm"),
+        _read(Python, file.python, source, "python"),
     )
 
 
@@ -90,6 +140,8 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     commands: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     policy: dict[str, Any] = {}
+    wasm: dict[str, Any] = {}
+    python: dict[str, Any] = {}
 
 
 def _read(kind: Any, content: Any, source: str, place: str) -> Any:

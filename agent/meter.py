@@ -47,7 +47,7 @@ class Meter:
                 continue
             tree = _tree(attempt.pid)
             memory_bytes += sum(process.resident_bytes for process in tree)
-            cpu_s[attempt.attempt] = sum(process.cpu_s for process in tree)
+            cpu_s[attempt.attempt] = sum(process.cpu_s for process in tree) - attempt.cpu_before_s
         self._memory_mb = memory_bytes / MB
         self._note_cpu(cpu_s, now_s)
 

@@ -1,47 +1,58 @@
-"""What a task writes: its result from standard output, its log from standard error, both within limits."""
+"""What a task writes, within limits: its result on standard output, log and progress on standard error."""
 
 from __future__ import annotations
 
 import asyncio
 import codecs
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from agent.frames import OUTPUT_LIMIT_KIB
+from agent.plan import OUTPUT, failed, too_much
+from rpn.codec import storable
 from rpn.model import TaskResult
 
-OUTPUT_LIMIT_KIB = 256
 LOG_LIMIT_KIB = 64
 """of one `task_progress`"""
-LOG_INTERVAL_S = 0.1
+LOG_TOTAL_KIB = 1024
+"""of one attempt; what comes after is read and dropped"""
+INTERVAL_S = 0.1
 TAIL_CHARS = 2000
 """How much of the end of standard error stands in the error of a failed task."""
-OUTPUT = "OUTPUT"
-"""The code of a task that wrote more than a result may hold."""
+MARK = "RPN_PROGRESS "
+"""A line on standard error that begins so and goes on with a number from 0 to 1 is no log."""
+MARK_LIMIT = 64
+"""characters of such a line"""
+CUT = "\n[what it prints after this is not passed on]\n"
 
 
-def result_of(written: bytes) -> TaskResult:
+class Telling(NamedTuple):
+    """What a task says while it runs."""
+
+    log: str = ""
+    progress: float | None = None
+
+
+def result_of(written: bytes, reads: Literal["auto", "json", "text"] = "auto") -> TaskResult:
     """Standard output as a result: JSON if it is, else text; OUTPUT if it is too much for a message."""
-    for read in (_as_json, _as_text):
+    value: object = written.decode(errors="replace")
+    if reads != "text":
         try:
-            result = TaskResult(success=True, result=read(written))
-            size = len(msgspec.json.encode(result))
-        except (ValueError, RecursionError, OverflowError):  # msgspec's errors are ValueErrors
-            continue
-        return result if size <= OUTPUT_LIMIT_KIB * 1024 else too_much()
-    return TaskResult(success=False, error="the output cannot be read", code=OUTPUT)
+            value = _as_json(written)
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            if reads == "json":
+                return failed(OUTPUT, "the output is no JSON that a result can hold")
+    result = TaskResult(success=True, result=value)
+    return result if len(msgspec.json.encode(result)) <= OUTPUT_LIMIT_KIB * 1024 else too_much()
 
 
 def _as_json(written: bytes) -> object:
-    return msgspec.json.decode(written)
-
-
-def _as_text(written: bytes) -> object:
-    return written.decode(errors="replace")
-
-
-def too_much() -> TaskResult:
-    return TaskResult(success=False, error=f"the output exceeds {OUTPUT_LIMIT_KIB} KiB", code=OUTPUT)
+    value = msgspec.json.decode(written)
+    if not storable(value):
+        raise ValueError("nested too deeply, or with integers that are too large")
+    return value
 
 
 class Collector(asyncio.Protocol):
@@ -69,17 +80,20 @@ class Collector(asyncio.Protocol):
 
 
 class Log(asyncio.Protocol):
-    """Passes lines on as they come, at most one piece each `LOG_INTERVAL_S`.
+    """Passes lines on as they come, at most one piece each `INTERVAL_S`.
 
     A task that writes faster than that waits, as one does that writes to a slow terminal.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[Telling], None]) -> None:
         self.ended = asyncio.get_running_loop().create_future()
         self.tail = ""
         self._tell = tell
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._line = _Line()
         self._waiting = ""
+        self._progress: float | None = None
+        self._left_chars = LOG_TOTAL_KIB * 1024
         self._pause: asyncio.TimerHandle | None = None
         self._transport: asyncio.ReadTransport | None = None
 
@@ -88,9 +102,7 @@ class Log(asyncio.Protocol):
             self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        text = self._decode(data)
-        self._waiting += text
-        self.tail = (self.tail + text)[-TAIL_CHARS:]
+        self._take_in(*self._line.feed(self._decode(data)))
         if self._pause is None:
             self._flush()
         elif len(self._waiting) > LOG_LIMIT_KIB * 1024 and self._transport is not None:
@@ -99,21 +111,75 @@ class Log(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self._pause is not None:
             self._pause.cancel()
-        while self._waiting:
+        self._take_in(*self._line.end())
+        while self._waiting or self._progress is not None:
             self._tell(self._take())
         if not self.ended.done():
             self.ended.set_result(None)
 
+    def _take_in(self, text: str, progress: float | None) -> None:
+        self.tail = (self.tail + text)[-TAIL_CHARS:]
+        self._progress = self._progress if progress is None else progress
+        if self._left_chars:
+            self._waiting += text[: self._left_chars]
+            self._left_chars = max(0, self._left_chars - len(text))
+            self._waiting += "" if self._left_chars else CUT
+
     def _flush(self) -> None:
         self._pause = None
-        if not self._waiting:
+        if not self._waiting and self._progress is None:
             return
         self._tell(self._take())
-        self._pause = asyncio.get_running_loop().call_later(LOG_INTERVAL_S, self._flush)
+        self._pause = asyncio.get_running_loop().call_later(INTERVAL_S, self._flush)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _take(self) -> str:
+    def _take(self) -> Telling:
         limit_chars = LOG_LIMIT_KIB * 1024
-        text, self._waiting = self._waiting[:limit_chars], self._waiting[limit_chars:]
-        return text
+        telling = Telling(self._waiting[:limit_chars], self._progress)
+        self._waiting, self._progress = self._waiting[limit_chars:], None
+        return telling
+
+
+class _Line:
+    """Tells lines that mark progress from all others; holds back only what may become one."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._inside = False
+        """what comes next continues a line that has been passed on"""
+
+    def feed(self, text: str) -> tuple[str, float | None]:
+        """(text that is log, the last progress in it)."""
+        *lines, last = (self._held + text).split("\n")
+        log, progress = [], None
+        for line in lines:
+            found = None if self._inside else _progress_in(line)
+            progress = progress if found is None else found
+            log += [] if found is not None else [line + "\n"]
+            self._inside = False
+        self._held = last if not self._inside and _may_mark(last) else ""
+        if not self._held and last:
+            log.append(last)
+            self._inside = True
+        return "".join(log), progress
+
+    def end(self) -> tuple[str, float | None]:
+        held, self._held = self._held, ""
+        progress = _progress_in(held)
+        return ("", progress) if progress is not None else (held, None)
+
+
+def _may_mark(begin: str) -> bool:
+    """Whether a line that begins so may still mark progress."""
+    return bool(begin) and (MARK.startswith(begin) or (begin.startswith(MARK) and len(begin) < MARK_LIMIT))
+
+
+def _progress_in(line: str) -> float | None:
+    if not line.startswith(MARK) or len(line) > MARK_LIMIT:
+        return None
+    try:
+        progress = float(line[len(MARK) :])
+    except ValueError:
+        return None
+    return progress if 0 <= progress <= 1 else None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from agent.attempt import Attempt
 from agent.config import AgentConfig
-from agent.plan import Plan, failed, plan
+from agent.kinds import types
+from agent.output import Telling
+from agent.plan import failed, plan
 from agent.results import RESEND_S, Results
-from agent.spawner import Spawner, WardenLost
+from agent.spawner import WardenLost
+from agent.workshop import Workshop, turn_of
 from rpn.messages import (
     Acked,
     FinishedAttempt,
@@ -28,7 +32,7 @@ from rpn.model import Outcome, TaskResult
 log = logging.getLogger(__name__)
 
 PARALLEL_LIMIT = 256
-"""Attempts whose processes run at once; more wait for one to end."""
+"""Attempts at work at once, but for those that only sleep; more wait for one to end."""
 SEEN_LIMIT = 10_000
 """Attempts we remember, so that a second assignment of one is known as such."""
 
@@ -38,7 +42,7 @@ class Runner:
 
     def __init__(
         self,
-        spawner: Spawner,
+        workshop: Workshop,
         results: Results,
         config: AgentConfig,
         send: Callable[..., bool],
@@ -49,7 +53,7 @@ class Runner:
         """set while there are attempts"""
         self.ended: Counter[str] = Counter()
         """attempts since the start, by outcome: `ok` or the code of the failure"""
-        self._spawner = spawner
+        self._workshop = workshop
         self._results = results
         self._config = config
         self._send = send
@@ -57,13 +61,13 @@ class Runner:
         self._group = asyncio.TaskGroup()
         self._attempts: dict[str, Attempt] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._slots = asyncio.Semaphore(PARALLEL_LIMIT)
-        self._slots_of: dict[str, asyncio.Semaphore] = {}
+        self._turns = asyncio.Semaphore(PARALLEL_LIMIT)
+        self._turns_of: dict[str, asyncio.Semaphore] = {}
 
     @property
     def types(self) -> list[str]:
         """The types of tasks that this agent runs."""
-        return ["compute"]
+        return types(self._config)
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -76,7 +80,8 @@ class Runner:
 
     async def run(self) -> None:
         async with self._group as group:
-            group.create_task(self._spawner.serve())
+            group.create_task(self._workshop.serve())
+            group.create_task(self._results.run())
             while True:
                 await asyncio.sleep(RESEND_S)
                 self._send_results(self._results.overdue(now_s=_now_s()))
@@ -86,11 +91,11 @@ class Runner:
     def suspend(self) -> None:
         """Let everything stand still until `resume`."""
         for attempt in self.attempts:
-            self._group.create_task(attempt.suspend(self._spawner))
+            self._group.create_task(attempt.suspend(self._workshop.spawner))
 
     def resume(self) -> None:
         for attempt in self.attempts:
-            self._group.create_task(attempt.resume(self._spawner))
+            self._group.create_task(attempt.resume(self._workshop.spawner))
 
     def give_back(self, why: str) -> None:
         """End everything; the pool may run it elsewhere."""
@@ -117,7 +122,7 @@ class Runner:
         if isinstance(planned, TaskResult):
             self._report(assign.task_id, assign.attempt, planned)
             return
-        attempt = Attempt(assign, planned, on_started=self._tell_started, on_log=self._tell_log)
+        attempt = Attempt(assign, planned, on_started=self._tell_started, on_progress=self._tell_progress)
         self._attempts[attempt.attempt] = attempt
         self.busy.set()
         self._group.create_task(self._live(attempt))
@@ -150,46 +155,63 @@ class Runner:
     # --- the life of an attempt ---------------------------------------------------------------
 
     async def _live(self, attempt: Attempt) -> None:
-        async with self._slots_for(attempt.plan), self._slots:
+        async with self._turn_of(attempt):
             if attempt.attempt not in self._attempts:
                 return  # cancelled while it waited
+            began_s = _now_s()
             try:
-                result = await attempt.run(self._spawner)
+                result = await self._workshop.run(attempt)
             except WardenLost:
                 raise
             except Exception:
                 log.exception("attempt %s of task %s", attempt.attempt, attempt.task_id)
                 result = failed(Outcome.EXIT, "the agent failed to run this; its log says why")
-        self._finish(attempt, result)
+        self._finish(attempt, result, took_s=_now_s() - began_s)
 
-    def _slots_for(self, planned: Plan) -> asyncio.Semaphore:
-        limit = planned.max_parallel or PARALLEL_LIMIT
-        return self._slots_of.setdefault(planned.name, asyncio.Semaphore(limit))
+    @asynccontextmanager
+    async def _turn_of(self, attempt: Attempt) -> AsyncIterator[None]:
+        """Wait until so few of its kind run that it may, too."""
+        turn = turn_of(attempt.plan)
+        if turn is None:
+            yield
+            return
+        name, limit = turn
+        turns = self._turns_of.setdefault(name, asyncio.Semaphore(limit))
+        async with turns, self._turns:
+            yield
 
-    def _finish(self, attempt: Attempt, result: TaskResult) -> None:
+    def _finish(self, attempt: Attempt, result: TaskResult, *, took_s: float = 0.0) -> None:
         del self._attempts[attempt.attempt]
         if not self._attempts:
             self.busy.clear()
-        self._report(attempt.task_id, attempt.attempt, result)
+        self._report(attempt.task_id, attempt.attempt, result, took_s=took_s)
 
     # --- what the pool is told ----------------------------------------------------------------
 
     def _tell_started(self, attempt: Attempt) -> None:
         self._send(TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt))
 
-    def _tell_log(self, attempt: Attempt, text: str) -> None:
-        self._send(TaskProgressReport(task_id=attempt.task_id, attempt=attempt.attempt, log=text))
+    def _tell_progress(self, attempt: Attempt, telling: Telling) -> None:
+        report = TaskProgressReport(
+            task_id=attempt.task_id,
+            attempt=attempt.attempt,
+            progress=telling.progress,
+            log=telling.log or None,
+        )
+        self._send(report)
 
-    def _report(self, task_id: str, attempt: str, result: TaskResult) -> None:
+    def _report(self, task_id: str, attempt: str, result: TaskResult, *, took_s: float = 0.0) -> None:
         level = logging.DEBUG if result.success else logging.INFO
         log.log(level, "attempt %s of task %s: %s", attempt, task_id, result.code or "ok")
         self.ended[result.code or "ok"] += 1
-        self._results.keep(FinishedAttempt(task_id, attempt, result))
-        self._send_results([attempt])
+        self._results.keep(FinishedAttempt(task_id, attempt, result), now_s=_now_s(), took_s=took_s)
+        if not self._send_results([attempt]):
+            self._results.secure()
 
-    def _send_results(self, attempts: list[str]) -> None:
-        for attempt in attempts:
-            self._send(self._results.message(attempt, now_s=_now_s()))
+    def _send_results(self, attempts: list[str]) -> bool:
+        """Have results sent; False when there is no connection."""
+        now_s = _now_s()
+        return self._send(*(self._results.message(attempt, now_s=now_s) for attempt in attempts))
 
     def for_register(self) -> tuple[list[RunningAttempt], list[FinishedAttempt]]:
         """All attempts we run, and the results nobody has yet."""
@@ -202,7 +224,7 @@ class Runner:
         started: list[Message] = [
             TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt)
             for attempt in self.attempts
-            if attempt.pid is not None
+            if attempt.begun
         ]
         self._send(*started)
         self._send_results(self._results.overdue(now_s=_now_s()))

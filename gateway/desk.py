@@ -12,19 +12,11 @@ import msgspec
 
 from gateway.errands import Errands
 from gateway.hub import Hub
-from gateway.limits import (
-    DEPTH_LIMIT,
-    REGISTER_LIMIT,
-    REGISTER_SPAN_S,
-    Window,
-    check_requirements,
-    check_ttl,
-    storable,
-)
+from gateway.limits import REGISTER_LIMIT, REGISTER_SPAN_S, Window, check_requirements, check_ttl
 from gateway.peer import Peer
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
-from rpn.codec import encode
+from rpn.codec import DEPTH_LIMIT, encode, storable
 from rpn.errors import (
     BadMessage,
     DeviceLimit,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 from rpn.errors import BadMessage, BadRequirements
 from rpn.model import Requirements
@@ -14,28 +13,6 @@ ERROR_LIMIT, ERROR_SPAN_S = 50, 60.0
 REGISTER_LIMIT, REGISTER_SPAN_S = 20, 10.0
 """registers a deviceId may make in this time, over all its connections to one gateway"""
 ADDRESSES_KEPT = 10_000
-DEPTH_LIMIT = 100
-"""lists and objects within each other in a task's data or result: everybody who reads it has a stack"""
-INTEGERS = range(-(2**63), 2**64)
-"""what the store's records can hold"""
-
-
-def storable(value: Any) -> bool:
-    """Whether what a client sent as it liked can be kept, and read by everybody."""
-    level = [value]
-    for _ in range(DEPTH_LIMIT):
-        below: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                below += each.values()
-            elif isinstance(each, list):
-                below += each
-            elif isinstance(each, int) and each not in INTEGERS:
-                return False
-        if not below:
-            return True
-        level = below
-    return False
 
 
 def check_requirements(requirements: Requirements) -> None:

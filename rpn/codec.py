@@ -19,6 +19,11 @@ from rpn.messages import FromClient, FromServer, Message
 
 T = TypeVar("T")
 
+DEPTH_LIMIT = 100
+"""lists and objects within each other in a task's data or result: everybody who reads it has a stack"""
+INTEGERS = range(-(2**63), 2**64)
+"""what the store's records can hold"""
+
 _from_client: msgspec.json.Decoder[FromClient | list[FromClient]] = msgspec.json.Decoder(
     FromClient | Annotated[list[FromClient], msgspec.Meta(min_length=1)]
 )
@@ -114,3 +119,21 @@ def pack(value: Any) -> bytes:
 def unpack(data: bytes) -> Any:
     """The other way: arrays come as tuples, strings as bytes."""
     return msgpack.unpackb(data, raw=True, use_list=False, strict_map_key=False)
+
+
+def storable(value: Any) -> bool:
+    """Whether what a client sent as it liked can be kept, and read by everybody."""
+    level = [value]
+    for _ in range(DEPTH_LIMIT):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+            elif isinstance(each, int) and each not in INTEGERS:
+                return False
+        if not below:
+            return True
+        level = below
+    return False

@@ -44,6 +44,11 @@ class Device:
         """Set while a gateway has our registration."""
         return self._link.online
 
+    @property
+    def server(self) -> str:
+        """The gateway that has our registration; empty while none has."""
+        return self._link.server
+
     def send(self, *messages: Message) -> bool:
         """Have `messages` sent; False when there is no connection or it takes no more."""
         return self._link.send(*messages)

@@ -44,6 +44,8 @@ class Link:
         token: str = "",
     ) -> None:
         self.online = asyncio.Event()
+        self.server = ""
+        """the gateway that has our greeting; empty while none has"""
         self._servers = list(servers)
         self._greet = greet
         self._on_message = on_message
@@ -90,19 +92,21 @@ class Link:
         visit = _Visit(url)
         greeting = self._greet()
         async with asyncio.TaskGroup() as group:
-            sender = group.create_task(self._send_up(connection, greeting))
+            sender = group.create_task(self._send_up(connection, greeting, url))
             try:
                 await self._receive_down(connection, visit)
             finally:
                 self.online.clear()
+                self.server = ""
                 sender.cancel()
         return None if visit.refused else visit.ending()
 
-    async def _send_up(self, connection: Connection, greeting: Greeting) -> None:
+    async def _send_up(self, connection: Connection, greeting: Greeting, url: str) -> None:
         joined = isinstance(greeting, Register) and bool(greeting.accepts)
         try:
             await connection.send([greeting], joined=False)
             self._outbox.clear()
+            self.server = url
             self.online.set()
             self._on_online()
             while True:

@@ -11,7 +11,8 @@ from agent import jail, seccomp
 from agent.guard import holds_more_than
 from agent.users import COUNT, Users
 from tests.support import make
-from tests.unit.test_agent_runner import Bench, bench, python
+from tests.support.workbench import Bench
+from tests.unit.test_agent_runner import bench, python
 
 __all__ = ["bench"]
 full = pytest.mark.skipif(jail.level() != "full", reason="this kernel has no Landlock")

@@ -72,6 +72,7 @@ async def test_it_introduces_itself_and_tells_what_the_machine_has(
     assert register.accepts == {"tasks", "acks"}
     assert register.receives == "none"
     assert (register.running, register.finished) == ([], [])
+    assert register.capabilities["commands"] == ["echo", "primes", "sha256", "sleep"]
     assert register.device_id == update.device_id == (tmp_path / "agent-id").read_text().strip()
     assert update.resources.cpu_cores == os.cpu_count()
 
@@ -101,9 +102,10 @@ async def test_a_port_for_metrics_that_is_taken_ends_it(gateway: GatewayDouble, 
 async def test_told_to_stop_it_says_goodbye_and_leaves_nothing(
     gateway: GatewayDouble, tmp_path: Path
 ) -> None:
+    (tmp_path / "agent.toml").write_text('[commands.nap]\nargv = ["sleep", "1000"]\n')
     async with agent(gateway, tmp_path) as process:
-        await gateway.say(make.assign("sleep", {"seconds": 60}))
-        await gateway.nth(TaskStarted)
+        await gateway.say(make.assign("nap"), make.assign("sleep", {"seconds": 60}))
+        await gateway.nth(TaskStarted, 2)
         family = psutil.Process(process.pid).children(recursive=True)
         socket = gateway.connections[0]
         process.send_signal(signal.SIGTERM)
@@ -124,7 +126,7 @@ async def test_killed_it_leaves_no_orphan(gateway: GatewayDouble, tmp_path: Path
         await gateway.say(*(make.assign("family") for _ in range(3)), make.assign("sleep", {"seconds": 60}))
         await gateway.nth(TaskStarted, 4)
         itself = psutil.Process(process.pid)
-        await until(lambda: len(itself.children(recursive=True)) >= 11, within_s=5)
+        await until(lambda: len(itself.children(recursive=True)) >= 10, within_s=5)
         family = itself.children(recursive=True)
         process.kill()
         await until(lambda: not any(map(alive, family)), within_s=2)

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from agent.attempt import Attempt
 from agent.builtins import BUILTINS
 from agent.config import AgentConfig, Command
-from agent.meter import Meter
-from agent.output import OUTPUT
-from agent.results import Results
-from agent.runner import Runner
+from agent.plan import OUTPUT
 from agent.spawner import Spawner, WardenLost
 from rpn.messages import (
     Acked,
-    Message,
     TaskAssign,
-    TaskCancelled,
-    TaskDone,
-    TaskProgressReport,
     TaskStarted,
 )
 from rpn.model import TaskResult
 from tests.support import make
+from tests.support.workbench import NOBODY, Bench, alive, workbench
 
 COMMANDS = {
     "python": [sys.executable, "-S", "-c", "import sys, json; exec(json.load(sys.stdin))"],
@@ -38,87 +30,13 @@ COMMANDS = {
 }
 
 
-class Bench:
-    """A runner whose reports are noted instead of sent."""
-
-    def __init__(self, folder: Path, spawner: Spawner) -> None:
-        commands = {name: Command(argv) for name, argv in COMMANDS.items()}
-        commands["one"] = Command(COMMANDS["python"], max_parallel=1)
-        commands["brief"] = Command(COMMANDS["python"], timeout_s=0.2)
-        self.sent: list[Message] = []
-        self.results = Results(folder)
-        self.runner = Runner(spawner, self.results, AgentConfig(commands), self._send)
-        self.meter = Meter(self.runner)
-        self._news = asyncio.Condition()
-        self._spawner = spawner
-
-    @property
-    def warden(self) -> psutil.Process:
-        return psutil.Process(self._spawner.warden_pid)
-
-    def _send(self, *messages: Message) -> bool:
-        self.sent.extend(messages)
-        return True
-
-    async def until(self, condition: Callable[[], bool], *, within_s: float = 15) -> None:
-        async with asyncio.timeout(within_s):
-            while not condition():
-                await asyncio.sleep(0.005)
-
-    def done(self, assign: TaskAssign) -> list[TaskResult]:
-        found = (message for message in self.sent if isinstance(message, TaskDone))
-        return [message.result for message in found if message.attempt == assign.attempt]
-
-    async def started(self, assign: TaskAssign) -> None:
-        await self.until(lambda: TaskStarted(task_id=assign.task_id, attempt=assign.attempt) in self.sent)
-
-    async def end_of(self, assign: TaskAssign) -> TaskResult:
-        await self.until(lambda: bool(self.done(assign)))
-        return self.done(assign)[0]
-
-    async def run(self, assign: TaskAssign) -> TaskResult:
-        self.runner.heard(assign)
-        return await self.end_of(assign)
-
-    def logs(self, assign: TaskAssign) -> str:
-        found = (message for message in self.sent if isinstance(message, TaskProgressReport))
-        return "".join(message.log or "" for message in found if message.attempt == assign.attempt)
-
-    async def suspend(self, assign: TaskAssign) -> None:
-        await self._attempt(assign).suspend(self._spawner)
-
-    async def resume(self, assign: TaskAssign) -> None:
-        await self._attempt(assign).resume(self._spawner)
-
-    def _attempt(self, assign: TaskAssign) -> Attempt:
-        return next(each for each in self.runner.attempts if each.attempt == assign.attempt)
-
-    def cancel(self, assign: TaskAssign) -> None:
-        self.runner.heard(TaskCancelled(task_id=assign.task_id, attempt=assign.attempt))
-
-
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    spawner = Spawner(tmp_path / "work")
-    made = Bench(tmp_path / "results", spawner)
-    jobs = [asyncio.create_task(job()) for job in (made.runner.run, made.meter.run)]
-    await asyncio.sleep(0)  # both have begun
-    try:
+    commands = {name: Command(argv) for name, argv in COMMANDS.items()}
+    commands["one"] = Command(COMMANDS["python"], max_parallel=1)
+    commands["brief"] = Command(COMMANDS["python"], timeout_s=0.2)
+    async with workbench(tmp_path, AgentConfig(commands)) as made:
         yield made
-    finally:
-        await spawner.close()
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
-    assert list((tmp_path / "work").iterdir()) == []
-
-
-def alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that its parent has only to take note of does not."""
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def python(script: str, **changed: object) -> TaskAssign:
@@ -149,13 +67,15 @@ async def test_a_command_gets_its_input_and_gives_its_output(bench: Bench) -> No
 
 
 async def test_an_attempt_is_started_once_and_done_once(bench: Bench) -> None:
-    assign = make.assign()
+    assign = make.assign("sleep", 0)
     await bench.run(assign)
     bench.runner.heard(assign)
     bench.runner.heard(Acked(ids=[assign.attempt]))
     bench.runner.heard(assign)
     await bench.run(make.assign())
-    assert bench.done(assign) == [TaskResult(success=True)] * 2  # told again while not acknowledged
+    assert (
+        bench.done(assign) == [TaskResult(success=True, result={"slept": 0})] * 2
+    )  # told again while not acknowledged
     assert bench.sent.count(TaskStarted(task_id=assign.task_id, attempt=assign.attempt)) == 1
 
 
@@ -350,7 +270,7 @@ async def test_the_pools_own_use_is_told_while_there_is_any(bench: Bench) -> Non
 
 async def test_a_lost_warden_ends_the_runner_and_its_tasks(tmp_path: Path) -> None:
     spawner = Spawner(tmp_path / "work")
-    bench = Bench(tmp_path / "results", spawner)
+    bench = Bench(tmp_path, spawner, AgentConfig(), NOBODY)
     job = asyncio.create_task(bench.runner.run())
     await asyncio.sleep(0)
     assign = make.assign("sleep", {"seconds": 60})

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.limits import ADDRESSES_KEPT, DEPTH_LIMIT, LocalRates, Window, rate_address, storable
+from gateway.limits import ADDRESSES_KEPT, LocalRates, Window, rate_address
+from rpn.codec import DEPTH_LIMIT, storable
 
 
 def test_a_window_admits_so_many_in_any_span() -> None:
