@@ -39,6 +39,7 @@ def offers_nothing(update: ResourceUpdate) -> bool:
 
 @pytest.fixture
 async def data_dir(gateway: GatewayDouble, tmp_path: Path) -> AsyncIterator[Path]:
+    (tmp_path / "agent.toml").write_text('[commands.nap]\nargv = ["sleep", "0.5"]\n')
     async with agent(gateway, tmp_path):
         await until((tmp_path / "agent.sock").exists, within_s=5)
         yield tmp_path
@@ -59,7 +60,7 @@ async def test_a_pause_offers_nothing_and_says_why(gateway: GatewayDouble, data_
 async def test_a_pause_suspends_what_runs_and_sends_back_what_comes(
     gateway: GatewayDouble, data_dir: Path
 ) -> None:
-    await gateway.say(make.assign("sleep", {"seconds": 0.5}))
+    await gateway.say(make.assign("nap"))
     await gateway.nth(TaskStarted)
     [warden] = psutil.Process(int((data_dir / "agent.lock").read_text())).children()
     [task] = warden.children()
