@@ -90,6 +90,9 @@ class Gateway:
         self._call_jobs = self._extensions.add_calls(
             self._rest.guard, self._errands, self._relay, self._uplink, self._replica, self._follower
         )
+        self._system_jobs = self._extensions.add_system(
+            self._rest.guard, counters, self._gauges, self._uplink, self._replica, self._follower
+        )
         self._door = Door(self._routes(), allowed_hosts=settings.allowed_hosts, counters=counters)
         self.asgi: ASGIApp = BehindProxies(self._door, networks_of(settings.trusted_proxies))
 
@@ -103,6 +106,7 @@ class Gateway:
             self._relay.settle_receipts,
             self._newsagent.run,
             *self._call_jobs,
+            *self._system_jobs,
             self._sweeper.run,
         ]
         return [self._watch.run, *(after(self._format.understood, job) for job in of_the_store)]

@@ -1,6 +1,8 @@
-"""The wiring of the REST routes beside API.md's: blobs, allocations, the pool."""
+"""The wiring of the REST routes beside API.md's: blobs, allocations, the pool, its system."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from starlette.routing import Route
 
@@ -9,11 +11,13 @@ from gateway.blobs import BlobRoutes
 from gateway.callers import Callers
 from gateway.errands import Errands
 from gateway.guard import Guard
-from gateway.metrics import Counters
+from gateway.metrics import Counters, Gauges
 from gateway.pool import PoolRoutes
 from gateway.relay import Relay
+from gateway.system_view import SystemView
 from gateway.toll import Toll
 from gateway.uplink import Uplink
+from gateway.vitals import Pulse
 from rpn.replica import Replica
 from rpn.service import Job
 from rpn.settings import GatewaySettings
@@ -24,6 +28,7 @@ from rpn.store.connection import Connection
 from rpn.store.follower import Follower
 from rpn.store.keys import Keys
 from rpn.store.rates import Rates
+from rpn.store.vitals import VitalsStore
 
 
 class Extensions:
@@ -62,6 +67,21 @@ class Extensions:
         self._routes += AllocationRoutes(self._settings, guard, callers, calls, store).routes()
         self._routes += PoolRoutes(guard, replica, callers, connection, keys, follower.now_ms).routes()
         return [callers.run]
+
+    def add_system(
+        self,
+        guard: Guard,
+        counters: Counters,
+        gauges: Callable[[], Gauges],
+        uplink: Uplink,
+        replica: Replica,
+        follower: Follower,
+    ) -> list[Job]:
+        """How the parts of the pool are; answers what must run for that."""
+        vitals = VitalsStore(self._connection, self._keys)
+        pulse = Pulse(replica, counters, gauges, vitals, lambda: uplink.gateway, follower.now_ms)
+        self._routes += SystemView(self._settings.pool, guard, replica, pulse, vitals).routes()
+        return [pulse.run]
 
     def routes(self) -> list[Route]:
         return self._routes

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from importlib.resources import files
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from gateway.answers import error_response, json_response
 from gateway.guard import Guard, Handler
 from gateway.metrics import Counters, Exposition
+from gateway.page import page, qr_code
 from gateway.toll import Toll
 from rpn.errors import MethodNotAllowed, NotFound
 from rpn.replica import Replica
@@ -45,7 +44,6 @@ class Rest:
         self._started_s = time.monotonic()
 
     def routes(self) -> list[Route | Mount]:
-        page = StaticFiles(directory=str(files("gateway") / "ui"), html=True)
         return [
             Route("/", _or_page(self.guard(self._root)), methods=["GET"]),
             Route("/api/devices", self.guard(self._devices), methods=["GET"]),
@@ -53,7 +51,8 @@ class Rest:
             Route("/api/stats", self.guard(self._stats), methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
             Route("/livez", self._livez, methods=["GET"]),
-            Mount("/ui", page),
+            Route("/ui/qr.svg", self.guard(qr_code), methods=["POST"]),
+            page(),
         ]
 
     async def on_http_error(self, request: Request, error: Exception) -> Response:

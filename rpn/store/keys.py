@@ -31,6 +31,8 @@ class Keys:
         self.due = prefix + "due"
         self.lease = prefix + "lease"
         self.fence = prefix + "fence"
+        self.vitals = prefix + "vitals"
+        """what gateways tell of themselves; goes when none has told anything for a while"""
         self.blob_ends = prefix + "blob_ends"
         """when each blob and each upload expires; goes with the last of them"""
         self.blob_sizes = prefix + "blob_sizes"

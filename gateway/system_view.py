@@ -1,0 +1,58 @@
+"""`GET /api/system`: how the parts of the pool are, and the pool's last quarter of an hour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.answers import json_response
+from gateway.guard import Guard
+from gateway.vitals import STEP_S, Pulse
+from rpn.replica import Replica
+from rpn.store.vitals import Standing, VitalsStore
+
+
+class SystemView:
+    """Answers from the mirror and from what the pool's parts tell of themselves."""
+
+    def __init__(self, pool: str, guard: Guard, replica: Replica, pulse: Pulse, store: VitalsStore) -> None:
+        self._pool = pool
+        self._guard = guard
+        self._replica = replica
+        self._pulse = pulse
+        self._store = store
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/system", self._guard(self._answer), methods=["GET"])]
+
+    async def _answer(self, request: Request) -> Response:
+        """Without `?history=no`, with the history."""
+        told = self._told(await self._store.standing())
+        if request.query_params.get("history") != "no":
+            told["history"] = {"stepSeconds": STEP_S, "samples": list(self._pulse.history)}
+        return json_response(told)
+
+    def _told(self, standing: Standing) -> dict[str, Any]:
+        known = sorted({*standing.gateways, *standing.vitals})
+        leader = {"fence": standing.leader, "leaseMs": standing.leader_lease_ms} if standing.leader else None
+        return {
+            "pool": self._pool,
+            "gateways": [self._gateway(each, standing) for each in known],
+            "leader": leader,
+            "queue": {"openTasks": standing.open_tasks, "waiting": standing.waiting},
+        }
+
+    def _gateway(self, gateway: str, standing: Standing) -> dict[str, Any]:
+        """One gateway; `vitals` is null when it has told none lately."""
+        vitals = standing.vitals.get(gateway)
+        devices = sum(device.gateway == gateway for device in self._replica.devices.values())
+        return {
+            "id": gateway,
+            "leaseMs": standing.gateways.get(gateway),
+            "devices": devices,
+            "vitals": msgspec.to_builtins(vitals) if vitals else None,
+        }
