@@ -35,7 +35,7 @@ def cluster(clone: Path) -> Iterator[Started]:
     """Two gateways, two schedulers, three agents and Prometheus; gone, volumes included, at the end."""
     if not engine_runs():
         pytest.skip("no Docker engine with Compose v2 answers here")
-    compose = Started(clone, project="rpn-test", net="10.84.0")
+    compose = Started(clone, project="rpn-test", net="10.84.0", RPN_DEVICE_LIMIT=400)
     everything = ("--profile", "demo", "--profile", "observe")
     try:
         compose(*everything, "build", "--quiet")

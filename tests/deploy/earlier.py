@@ -49,7 +49,7 @@ def install_earlier(folder: Path) -> Path:
     run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source))
     [wheel] = folder.glob("*.whl")
     run(*pip, "--python", str(python), "install", "--quiet", f"{wheel}[server]")
-    where = run(str(python), "-P", "-c", "import gateway; print(gateway.__file__)")
+    where = run(str(python), "-I", "-c", "import gateway; print(gateway.__file__)")
     assert where.startswith(str(environment)), where
     return python
 

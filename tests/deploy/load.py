@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -44,8 +44,8 @@ class Member:
         self.device_id = f"load-{number:03d}"
         self.open: dict[str, TaskSubmit] = {}
         """submitted, and without an outcome so far"""
-        self.outcomes: Counter[str] = Counter()
-        """how many results came for each task"""
+        self.outcomes: dict[str, Any] = {}
+        """task -> its result"""
         self.complaints: list[Message] = []
         """what should not come: refusals, and results that are not the right ones"""
         self.left: list[str] = []
@@ -111,10 +111,11 @@ class Member:
     def _take(self, message: TaskResultMessage) -> None:
         if not self._plain:
             self.device.send(Ack(ids=[message.task_id]))
-        self.outcomes[message.task_id] += 1
+        if self.outcomes.setdefault(message.task_id, message.result) != message.result:
+            self.complaints.append(message)  # it may be told twice, but not have two outcomes
         submit = self.open.pop(message.task_id, None)
         if submit is None:
-            return  # delivered again: it is the same outcome
+            return
         if message.result != {"success": True, "result": submit.task.data["input"]}:
             self.complaints.append(message)
         now_s = self._now_s()
@@ -187,7 +188,7 @@ class Load:
         self._driving.cancel()
         await self._until(lambda member: not member.open, within_s)
 
-    async def _until(self, so: Any, within_s: float) -> None:
+    async def _until(self, so: Callable[[Member], bool], within_s: float) -> None:
         async with asyncio.timeout(within_s):
             while not all(map(so, self.members)):
                 await asyncio.sleep(LOOK_EVERY_S)

@@ -62,7 +62,9 @@ class Rolling:
     def _started(self, module: str, python: Path, **settings: object) -> Part:
         log = self._folder / f"{module}-{len(self.logs)}.log"
         self.logs.append(log)
-        part = Part(log.stem, [str(python), "-P", "-m", module], log, **self._settings, **settings)
+        # Where this tree is found by PYTHONPATH, the other version must not find it, too.
+        apart = "-P" if python == THIS_VERSION else "-I"
+        part = Part(log.stem, [str(python), apart, "-m", module], log, **self._settings, **settings)
         part.start()
         return part
 
