@@ -18,6 +18,10 @@ from rpn.store.scripts import Script
 from rpn.store.steps import Step
 
 _FIELDS = ("task", "life", "submitted_ms", "cancelled", "result")
+_FIRST = ("timeout", "queueTimeout", "retries")
+"""what the first version wrote also where it was null"""
+_NOTHING = msgspec.Raw(b"null")
+_said = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Submitted(NamedTuple):
@@ -47,7 +51,7 @@ class Tasks:
         k = self._keys
         args = [
             pack_record(task),
-            hashlib.sha256(msgspec.json.encode(task, order="deterministic")).hexdigest(),
+            digest(task),
             pack_record(TaskLife(TaskState.QUEUED, 0)),
             pack_record(SubmitEntry(task.submitter_id, task.id)),
             task_member(task.submitter_id, task.id),
@@ -79,6 +83,19 @@ class Tasks:
         """The tasks of these (submitter, id); None for one that is not there."""
         reads = [("HMGET", self._keys.task(*name), *_FIELDS) for name in names]
         return [_stored(reply) for reply in await self._connection.commands(reads)]
+
+
+def digest(task: Task) -> str:
+    """What tells a task from another one under its id; the same in every version that can say it.
+
+    During an upgrade a task may be submitted to one version and again to another. So a field that
+    came later counts only where it says something.
+    """
+    encoded = msgspec.json.encode(task, order="deterministic")
+    said = {
+        name: value for name, value in _said.decode(encoded).items() if name in _FIRST or value != _NOTHING
+    }
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def _stored(reply: list[Any]) -> StoredTask | None:

@@ -33,8 +33,11 @@ WORKERS = 20
 PLAIN = 20
 """devices that speak only what every client may; they hear everything"""
 LOOK_EVERY_S = 0.05
-HAS: Resources = resources(cpu_available=100, cpu_cores=8, memory_available=64_000, memory_total=64_000)
-LITTLE = Requirements(cpu=10, memory=1)
+TB = 2**20
+"""in MB"""
+HAS: Resources = resources(memory_available=64 * TB, memory_total=64 * TB)
+LITTLE = Requirements(cpu=10, memory=2 * TB)
+"""little for a worker of ours, but more than a real machine has: its agent would start a process for each"""
 
 
 class Member:

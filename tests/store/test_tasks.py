@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from rpn.errors import QueueFull, StoreUnavailable, TaskConflict
-from rpn.model import TaskState
+from rpn.model import Task, TaskState
 from rpn.store.commits import Decision
 from rpn.store.connection import Connection
 from rpn.store.intake import Intake
 from rpn.store.keys import Keys
 from rpn.store.records import CancelEntry, DoneEntry, StartedEntry, SubmitEntry, TaskStreamEntry
 from rpn.store.steps import Step
-from rpn.store.tasks import Submitted, Tasks
+from rpn.store.tasks import Submitted, Tasks, digest
 from tests.store.batches import Gateway
 from tests.store.deciding import answer, lead, life, task
 
@@ -24,6 +26,23 @@ RESULT = b'{"success":true}'
 
 Do = Callable[[Step[Any]], Awaitable[Any]]
 Entries = Callable[[], Awaitable[list[TaskStreamEntry]]]
+
+
+FIRST_VERSION = (
+    b'{"id":"t","type":"compute","submitterId":"a","requirements":{"cpu":10,"memory":0,"storage":0,"gpu":false},'
+    b'"data":{"a":1,"b":2},"priority":0,"timeout":null,"queueTimeout":null,"retries":null}'
+)
+"""a task as it was described when the format of the data was made"""
+
+
+def test_a_task_is_the_same_one_in_every_version_that_can_say_it() -> None:
+    described = msgspec.json.decode(FIRST_VERSION, type=Task)
+    assert digest(described) == hashlib.sha256(FIRST_VERSION).hexdigest()
+
+
+def test_what_a_later_version_says_of_a_task_tells_it_from_others() -> None:
+    described = msgspec.json.decode(FIRST_VERSION, type=Task)
+    assert digest(msgspec.structs.replace(described, max_attempts=1)) != digest(described)
 
 
 @pytest.fixture
