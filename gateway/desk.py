@@ -50,7 +50,7 @@ from rpn.messages import (
     TaskStatus,
     TaskSubmit,
 )
-from rpn.model import Success
+from rpn.model import Failure, Success
 from rpn.settings import GatewaySettings
 from rpn.store.records import (
     DoneEntry,
@@ -349,7 +349,7 @@ def _done(peer: Peer, message: TaskDone) -> DoneEntry:
 
 def _check_payload(value: Any, name: str, limit: int = DATA_LIMIT) -> bytes:
     """The JSON of what a client may fill as it likes; raises BadMessage if nobody could take it."""
-    if not storable(value.result if isinstance(value, Success) else value):
+    if not storable(value.result if isinstance(value, Success | Failure) else value):
         raise BadMessage(f"`{name}` holds an integer of over 64 bits, or is nested over {DEPTH_LIMIT} deep")
     encoded = encode(value)
     if len(encoded) > limit:

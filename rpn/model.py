@@ -299,6 +299,8 @@ class Failure(Struct, frozen=True):
     error: str
     code: str
     success: bool = False
+    result: Any = UNSET
+    """only of a Python function: `{exception}`, what it raised, as base64 of its pickle"""
 
 
 class TaskResult(Struct, frozen=True, omit_defaults=True):
@@ -313,4 +315,5 @@ class TaskResult(Struct, frozen=True, omit_defaults=True):
     def outcome(self) -> Success | Failure:
         if self.success:
             return Success(self.result)
-        return Failure(self.error or "the task failed", self.code or Outcome.EXIT)
+        result = UNSET if self.result is None else self.result
+        return Failure(self.error or "the task failed", self.code or Outcome.EXIT, result=result)
