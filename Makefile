@@ -35,6 +35,7 @@ format: .venv/.dev ## let ruff write it the way `check` wants it
 bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, how fast it fans out
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.idle
+	$(BIN)/python -m bench.compact
 	@$(MAKE) --no-print-directory bench-fanout
 
 # FANOUT=--quick, or whatever else `python -m bench.fanout --help` lists.

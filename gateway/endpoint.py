@@ -8,6 +8,7 @@ from typing import cast, get_args
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.compact import SUBPROTOCOL
 from gateway.desk import Desk
 from gateway.hub import Hub
 from gateway.metrics import Counters
@@ -110,7 +111,8 @@ class Endpoint:
         code = 1006
         timer = loop.call_later(self._settings.register_limit_s, self._expect_registered, peer)
         try:
-            await send({"type": "websocket.accept"})
+            peer.compact = SUBPROTOCOL in scope.get("subprotocols", ())
+            await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if peer.compact else None})
             ended = await receive()  # websocket.disconnect: messages go straight to the receiver
             code = ended.get("code", 1005)
             if not wire.closed_by_peer and code not in CUT:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from struct import pack
 
-_FINAL_TEXT = 0x81
+_FINAL_TEXT, _FINAL_BINARY = 0x81, 0x82
 
 
-def text_frame(payload: bytes) -> bytes:
+def text_frame(payload: bytes, first: int = _FINAL_TEXT) -> bytes:
     """`payload` as one unmasked text frame (RFC 6455, section 5.2)."""
     size = len(payload)
     if size < 126:
-        return pack("!BB", _FINAL_TEXT, size) + payload
+        return pack("!BB", first, size) + payload
     if size < 65_536:
-        return pack("!BBH", _FINAL_TEXT, 126, size) + payload
-    return pack("!BBQ", _FINAL_TEXT, 127, size) + payload
+        return pack("!BBH", first, 126, size) + payload
+    return pack("!BBQ", first, 127, size) + payload
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """`payload` as one unmasked binary frame."""
+    return text_frame(payload, _FINAL_BINARY)
 
 
 FRAME_LIMIT = 512 * 1024

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
+from typing import Any
 
-from gateway.frames import text_frame
+from gateway.compact import Compact
 from gateway.metrics import Counters
 from gateway.peer import ADDRESSED_LIMIT, BURST_FACTOR, Peer
-from rpn.codec import encode
-from rpn.messages import DeviceJoined, DeviceLeft
+from gateway.voices import Voice
 from rpn.replica import Mirrored, Replica
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.002, 0.1
@@ -51,7 +51,11 @@ class Hub:
         self._audience: dict[Peer, None] = {}
         self._curious: dict[Peer, None] = {}
         """those of the audience that accept `events`"""
-        self._frames: list[bytes] = []
+        self._plain = Voice()
+        self._compact: Compact | None = None
+        """None while nobody listens to it"""
+        self._voices: list[Voice] = [self._plain]
+        """those that somebody hears: what is said is said by each of them, at the same place of the round"""
         self._told: dict[str, bool] = {}
         """devices the round tells of -> they joined in it"""
         self._spared: dict[Peer, set[int]] = {}
@@ -62,7 +66,6 @@ class Hub:
         self._gathering_s = 0.0
         """since when this round has been gathered"""
         self._quiet_from_s = 0.0
-        self._list_cache = (-1, "", b"")
         self._list_version = 0
         self._list_from_s = 0.0
         self._list_timer: asyncio.TimerHandle | None = None
@@ -71,16 +74,25 @@ class Hub:
 
     def device_joined(self, device: Mirrored) -> None:
         self._spare(device.id)
-        self._tell(device.id, encode(DeviceJoined(device=device.device)), joined=True)
+        for voice in self._voices:
+            voice.round.append(voice.joined(device))
+        self._told[device.id] = True
+        self._schedule()
         self.list_changed()
 
     def device_left(self, device_id: str) -> None:
         self._spare(device_id)
-        self._tell(device_id, encode(DeviceLeft(device_id=device_id)))
+        for voice in self._voices:
+            voice.round.append(voice.left(device_id))
+        self._told.setdefault(device_id, False)
+        self._schedule()
         self.list_changed()
 
     def resource_update(self, device_id: str, frame: bytes) -> None:
-        self._tell(device_id, frame)
+        for voice in self._voices:
+            voice.round.append(voice.updated(device_id, frame))
+        self._told.setdefault(device_id, False)
+        self._schedule()
 
     def tell_news(self, messages: list[bytes]) -> None:
         """Events of the pool, for those who accept them and keep up."""
@@ -109,11 +121,11 @@ class Hub:
         peer.joined, peer.older = True, None
         if not peer.hears:
             device = self._replica.devices[peer.device_id]
-            peer.welcome = text_frame(b'{"type":"devices","devices":[' + device.json + b"]}"), 0
+            peer.welcome = self._plain.devices([device]), 0
         else:
-            peer.welcome = self._list(), len(self._frames)
-            peer.list_version = self._list_version
             self._audience[peer] = None
+            peer.welcome = self._voice(peer).listed(self._replica), self._place
+            peer.list_version = self._list_version
         if peer.hears and "events" in peer.session.accepts:
             self._curious[peer] = None
         else:
@@ -149,6 +161,8 @@ class Hub:
     def drop(self, peer: Peer) -> None:
         """It is gone, or speaks for its device no longer."""
         self._audience.pop(peer, None)
+        if peer.compact:
+            self._fall_silent()
         self._curious.pop(peer, None)
         self._addressees.pop(peer, None)
         self.observers.discard(peer)
@@ -165,24 +179,52 @@ class Hub:
             return
         peer.lagging = False
         missed, peer.missed = peer.missed, {}
-        if peer.welcome is not None:
+        if peer.welcome is not None or peer not in self._audience:
             return  # the list that waits for it tells all that it missed
-        frames: list[bytes] = []
+        data = self._missed_by(peer, missed)
+        if peer.list_version != self._list_version and self._lists:
+            peer.list_version = self._list_version
+            data += self._voice(peer).listed(self._replica)
+        # All that is true now; what the round has gathered so far is older than that.
+        peer.welcome = data, self._place
+        self._newcomers.append(peer)
+        self._schedule()
+
+    def _missed_by(self, peer: Peer, missed: dict[str, bool]) -> bytes:
+        """How things stand with the devices a client heard nothing of (by id: whether they joined)."""
+        voice, items = self._voice(peer), []
         for device_id, joined in missed.items():
             device = self._replica.devices.get(device_id)
             if device is None:
-                frames.append(text_frame(encode(DeviceLeft(device_id=device_id))))
+                items.append(voice.left(device_id))
             elif joined and device_id != peer.device_id:
-                frames.append(text_frame(encode(DeviceJoined(device=device.device))))
+                items.append(voice.joined(device))
             elif device.frame:
-                frames.append(text_frame(device.frame))
-        if peer.hears and peer.list_version != self._list_version and self._lists:
-            peer.list_version = self._list_version
-            frames.append(self._list())
-        # All that is true now; the frames that the round has gathered so far are older than that.
-        peer.welcome = b"".join(frames), len(self._frames)
-        self._newcomers.append(peer)
-        self._schedule()
+                items.append(voice.latest(device))
+        return voice.frames(items)
+
+    # --- in which voice -----------------------------------------------------------------------
+
+    def _voice(self, peer: Peer) -> Voice:
+        """The one in which it hears."""
+        if not peer.compact:
+            return self._plain
+        if self._compact is None:
+            self._compact = Compact()
+            self._compact.round = [None] * self._place  # of what was said before, nobody will hear it
+            self._voices.append(self._compact)
+        return self._compact
+
+    def _fall_silent(self) -> None:
+        """Speak in the compact voice only while somebody listens."""
+        if self._compact is not None and not any(peer.compact for peer in self._audience):
+            self._voices.remove(self._compact)
+            self._compact = None
+
+    @property
+    def _place(self) -> int:
+        """Of what is said next, in the round."""
+        return len(self._plain.round)
 
     # --- rounds -------------------------------------------------------------------------------
 
@@ -190,12 +232,7 @@ class Hub:
         """The next frame is not for this device: the store forgot it, and it is joining again."""
         peer = self.peers.get(device_id)
         if peer in self._audience:
-            self._spared.setdefault(peer, set()).add(len(self._frames))
-
-    def _tell(self, device_id: str, message: bytes, *, joined: bool = False) -> None:
-        self._frames.append(text_frame(message))
-        self._told[device_id] = joined or self._told.get(device_id, False)
-        self._schedule()
+            self._spared.setdefault(peer, set()).add(self._place)
 
     def _schedule(self) -> None:
         if self._timer is None:
@@ -211,19 +248,23 @@ class Hub:
         if self._timer is not None:
             self._timer.cancel()  # when a fresh list could not wait for it
             self._timer = None
-        frames, self._frames = self._frames, []
+        rounds = {}
+        for voice in self._voices:
+            rounds[voice], voice.round = voice.round, []
         told, self._told = self._told, {}
         spared, self._spared = self._spared, {}
         newcomers, self._newcomers = self._newcomers, []
-        self._broadcast(frames, told, spared, now_s)
+        self._broadcast(rounds, told, spared, now_s)
         for peer in newcomers:
             if peer.welcome is not None:
-                listed, position = peer.welcome
-                peer.welcome = None
-                heard = [listed, *(frames[position:] if peer.hears else ())]
-                data = b"".join(heard)
+                data, place = peer.welcome
+                peer.welcome, since = None, []
+                if peer in self._audience:
+                    voice = self._voice(peer)
+                    since = rounds[voice][place:]
+                    data += voice.frames(since)
                 peer.write(data, now_s)
-                self._counters.sent(len(heard), len(data))
+                self._counters.sent(1 + len(since), len(data))
         addressees, self._addressees = self._addressees, {}
         for peer in addressees:
             self._counters.sent(peer.write_addressed(now_s), 0)
@@ -232,49 +273,48 @@ class Hub:
         self._quiet_from_s = now_s + cost_s + pause_after(cost_s)
 
     def _broadcast(
-        self, frames: list[bytes], told: dict[str, bool], spared: dict[Peer, set[int]], now_s: float
+        self,
+        rounds: dict[Voice, list[Any]],
+        told: dict[str, bool],
+        spared: dict[Peer, set[int]],
+        now_s: float,
     ) -> None:
-        """Write the round's frames to everybody who is not new in it."""
-        if not frames:
+        """Write what was said to everybody who is not new in this round."""
+        count = len(rounds[self._plain])
+        if not count:
             return
-        data = b"".join(frames)
-        heard = 0
+        frames = {voice is self._compact: voice.frames(items) for voice, items in rounds.items()}
+        heard = size = 0
         for peer in self._audience:
             if peer.welcome is not None:
                 continue
             if peer.lagging:
                 for device_id, joined in told.items():
                     peer.missed[device_id] = joined or peer.missed.get(device_id, False)
-                self._counters.skipped += len(frames)
-            elif peer in spared:
-                own = spared[peer]
-                peer.write(b"".join([f for index, f in enumerate(frames) if index not in own]), now_s)
-            else:
-                peer.write(data, now_s)
-                heard += 1
-        self._counters.sent(len(frames) * heard, len(data) * heard)
+                self._counters.skipped += count
+                continue
+            data = frames[peer.compact]
+            if peer in spared:
+                voice, own = self._voice(peer), spared[peer]
+                data = voice.frames([item for place, item in enumerate(rounds[voice]) if place not in own])
+            peer.write(data, now_s)
+            heard += 1
+            size += len(data)
+        self._counters.sent(count * heard, size)
 
     def _refresh_lists(self) -> None:
         """A fresh list to everybody whose last one is older than the last join or leave."""
         self._list_timer = None
-        if self._frames or self._newcomers:
+        if self._place or self._newcomers:
             self._round()
         now_s = self._loop.time()
         self._list_from_s = now_s + LIST_EVERY_S
-        listed = self._list()
         for peer in self._audience:
             if peer.list_version != self._list_version and not peer.lagging:
                 peer.list_version = self._list_version
+                listed = self._voice(peer).listed(self._replica)
                 peer.write(listed, now_s)
                 self._counters.sent(1, len(listed))
-
-    def _list(self) -> bytes:
-        """The `devices` message as of now, encoded once a revision."""
-        rev, tip, frame = self._list_cache
-        if (rev, tip) != (self._replica.rev, self._replica.tip) or not frame:
-            frame = text_frame(b'{"type":"devices","devices":' + self._replica.devices_json + b"}")
-            self._list_cache = self._replica.rev, self._replica.tip, frame
-        return frame
 
     # --- once a second ------------------------------------------------------------------------
 
@@ -289,4 +329,4 @@ class Hub:
 
     def _most(self, peer: Peer) -> int:
         """What may wait: a burst of frames, addressed messages, and one list."""
-        return BURST_FACTOR * peer.outbox_limit + ADDRESSED_LIMIT + len(self._list_cache[2])
+        return BURST_FACTOR * peer.outbox_limit + ADDRESSED_LIMIT + self._voice(peer).listed_size

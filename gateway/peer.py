@@ -57,6 +57,8 @@ class Peer:
         # what it is sent
         self.hears = True
         """broadcasts, that is"""
+        self.compact = False
+        """broadcasts go to it as gateway.compact says"""
         self.welcome: tuple[bytes, int] | None = None
         """its list, and from which frame of the round on it hears everything"""
         self.addressed: list[bytes] = []

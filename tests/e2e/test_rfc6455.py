@@ -16,7 +16,7 @@ import pytest
 from kosoku import FailureError, run_fuzzingclient
 
 from gateway import wire
-from gateway.frames import text_frame
+from gateway.frames import binary_frame, text_frame
 from gateway.server import MESSAGE_LIMIT, listen, server_for, widened
 from gateway.wire import EXTENSION, Wire
 from rpn.settings import GatewaySettings
@@ -38,7 +38,7 @@ class Echo:
         self._wire.write(text_frame(data))
 
     def on_binary(self, data: bytes) -> None:
-        self._wire.write(b"\x82" + text_frame(data)[1:])
+        self._wire.write(binary_frame(data))
 
     def on_writable(self) -> None:
         """Nobody waits."""

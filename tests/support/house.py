@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -78,13 +78,14 @@ def name_of(words: tuple[Any, ...]) -> str:
 class Client:
     """Somebody at the other end of a fake wire."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, subprotocols: Sequence[str] = ()) -> None:
         self.wire = FakeWire()
         self._house = house
         self._news: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._news.put_nowait({"type": "websocket.connect"})
         self.wire.on_close = lambda: self._news.put_nowait({"type": "websocket.disconnect"})
         scope = {"extensions": {EXTENSION: self.wire}, "client": ("127.0.0.1", 1)}
+        scope["subprotocols"] = subprotocols
         self.task = house.group.create_task(house.endpoint(scope, self._news.get, self._send))
 
     async def _send(self, message: Any) -> None:
@@ -161,8 +162,8 @@ class House:
         """Take a snapshot, as after a gap."""
         self.relay.on_changes(self.replica.load(self.store.model.snapshot()))
 
-    async def connect(self) -> Client:
-        client = Client(self)
+    async def connect(self, *, subprotocols: Sequence[str] = ()) -> Client:
+        client = Client(self, subprotocols)
         self.clients.append(client)
         await asyncio.sleep(0)
         return client
