@@ -1,4 +1,4 @@
-"""`GET /api/system`: how the parts of the pool are, and the pool's last quarter of an hour."""
+"""`GET /api/system` and `/api/history`: how the parts of the pool are, and how the last minutes were."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from gateway.answers import json_response
 from gateway.guard import Guard
-from gateway.vitals import STEP_S, Pulse
+from gateway.vitals import Pulse
+from rpn.errors import NotFound
 from rpn.replica import Replica
 from rpn.store.vitals import Standing, VitalsStore
 
@@ -27,14 +28,24 @@ class SystemView:
         self._store = store
 
     def routes(self) -> list[Route]:
-        return [Route("/api/system", self._guard(self._answer), methods=["GET"])]
+        return [
+            Route("/api/system", self._guard(self._system), methods=["GET"]),
+            Route("/api/history", self._guard(self._history), methods=["GET"]),
+            Route("/api/history/{id:path}", self._guard(self._device), methods=["GET"]),
+        ]
 
-    async def _answer(self, request: Request) -> Response:
-        """Without `?history=no`, with the history."""
-        told = self._told(await self._store.standing())
-        if request.query_params.get("history") != "no":
-            told["history"] = {"stepSeconds": STEP_S, "samples": list(self._pulse.history)}
-        return json_response(told)
+    async def _system(self, request: Request) -> Response:
+        return json_response(self._told(await self._store.standing()))
+
+    async def _history(self, request: Request) -> Response:
+        return json_response(self._pulse.history.overview())
+
+    async def _device(self, request: Request) -> Response:
+        device_id = request.path_params["id"]
+        found = self._pulse.history.device(device_id)
+        if found is None:
+            raise NotFound(f"there is no history of a device {device_id}")
+        return json_response(found)
 
     def _told(self, standing: Standing) -> dict[str, Any]:
         known = sorted({*standing.gateways, *standing.vitals})

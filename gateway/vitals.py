@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
+from gateway.history import STEP_S, History
 from gateway.metrics import Counters, Gauges
 from rpn import __version__
 from rpn.errors import StoreUnavailable
 from rpn.model import Resources
 from rpn.replica import Replica
 from rpn.store.vitals import Vitals, VitalsStore
-
-STEP_S = 5
-STEPS = 180
-"""a quarter of an hour"""
 
 
 class Reading(NamedTuple):
@@ -39,7 +35,7 @@ class Reading(NamedTuple):
 
 
 class Pulse:
-    """Takes this gateway's vitals for ever; keeps the pool's last quarter of an hour."""
+    """Takes this gateway's vitals for ever; keeps the pool's history."""
 
     def __init__(
         self,
@@ -50,8 +46,7 @@ class Pulse:
         gateway: Callable[[], str],
         now_ms: Callable[[], int],
     ) -> None:
-        self.history: deque[dict[str, float]] = deque(maxlen=STEPS)
-        """one entry a step, the oldest first; what is used is used by owners and pool together"""
+        self.history = History()
         self._replica = replica
         self._counters = counters
         self._gauges = gauges
@@ -64,13 +59,16 @@ class Pulse:
         """Take them at every full step of the clock."""
         before = self._read()
         while True:
-            await asyncio.sleep(STEP_S - time.time() % STEP_S)
+            step = int(time.time() // STEP_S) + 1
+            await asyncio.sleep(step * STEP_S - time.time())
             now = self._read()
-            rows = [device.resources for device in self._replica.devices.values() if not device.lost]
-            self.history.append({"step": int(time.time() // STEP_S), **usage(rows)})
+            self.history.record(step, self._rows())
             with suppress(StoreUnavailable):  # it is told again soon
                 await self._store.tell(self._gateway(), self._vitals(before, now))
             before = now
+
+    def _rows(self) -> dict[str, Resources]:
+        return {each.id: each.resources for each in self._replica.devices.values() if not each.lost}
 
     def _read(self) -> Reading:
         counters, gauges = self._counters, self._gauges()
@@ -117,30 +115,3 @@ def rates(before: Reading, now: Reading) -> Vitals:
 
 def _mean_ms(total_s: float, number: float) -> float | None:
     return round(1000 * total_s / number, 2) if number else None
-
-
-def usage(rows: Iterable[Resources]) -> dict[str, float]:
-    """The pool's totals and what is used of them: core-percent, MB, MB and GPUs."""
-    sums = dict.fromkeys(
-        (
-            "cpuTotal",
-            "cpuUsed",
-            "memoryTotal",
-            "memoryUsed",
-            "storageTotal",
-            "storageUsed",
-            "gpuTotal",
-            "gpuUsed",
-        ),
-        0.0,
-    )
-    for row in rows:
-        sums["cpuTotal"] += row.cpu_cores * 100
-        sums["cpuUsed"] += row.cpu_usage * row.cpu_cores
-        sums["memoryTotal"] += row.memory_total
-        sums["memoryUsed"] += row.memory_usage
-        sums["storageTotal"] += row.storage_total
-        sums["storageUsed"] += row.storage_usage
-        sums["gpuTotal"] += row.has_gpu
-        sums["gpuUsed"] += (row.gpu_usage or 0) / 100 if row.has_gpu else 0
-    return {name: round(value, 2) for name, value in sums.items()}

@@ -1,6 +1,6 @@
 // Who uses what: the three tones of every bar, worked out of reports, allocations and running tasks.
 
-import { History, STEPS } from "./history.js";
+import { History } from "./history.js";
 
 export const DIMENSIONS = ["cpu", "memory", "storage", "gpu"];
 const RUNNING = new Set(["assigned", "running"]);
@@ -79,27 +79,17 @@ function add(sums, cpu, memory, storage, gpu) {
   sums.gpu = (sums.gpu ?? 0) + (gpu ? 1 : 0);
 }
 
-/** The pool's own history; a gateway that kept one fills in what was before this page came. */
+/** The pool's own history; its gateway tells what was before this page came, by owners and pool together. */
 export class PoolHistory extends History {
   constructor() {
     super(DIMENSIONS.flatMap((name) => PARTS.map((part) => name + part)));
-    this._seeded = false;
   }
 
-  /** The gateway's samples, the oldest first: what was used then, by owners and pool together; taken once. */
-  seed({ samples = [] }) {
-    if (this._seeded) return;
-    this._seeded = true;
-    const own = this.last;
-    for (const sample of samples) if (own < 0 || sample.step < own) this._fill(sample);
-  }
-
-  _fill({ step, ...sample }) {
-    for (const name of DIMENSIONS) {
-      this.series[`${name}Total`][step % STEPS] = sample[`${name}Total`] ?? -1;
-      this.series[`${name}Owners`][step % STEPS] = sample[`${name}Used`] ?? -1;
-      this.series[`${name}Pool`][step % STEPS] = 0;
+  /** A sample a step: `{step, cpuTotal, cpuUsed, ...}`. */
+  seed(samples) {
+    for (const { step, ...sample } of samples) {
+      const values = DIMENSIONS.map((name) => ({ [`${name}Total`]: sample[`${name}Total`], [`${name}Owners`]: sample[`${name}Used`], [`${name}Pool`]: 0 }));
+      this.fill(step, Object.assign({}, ...values));
     }
-    this.last = Math.max(this.last, step);
   }
 }

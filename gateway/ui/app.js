@@ -37,7 +37,7 @@ class App {
     this.recorder = new Recorder();
     this.rest = new Rest(this.base, (message) => this.tell(message));
     this.questions = {
-      system: this._question("system", "api/system?history=no", { everyMs: 10_000 }),
+      system: this._question("system", "api/system", { everyMs: 10_000 }),
       tasks: this._question("tasks", "api/tasks", { everyMs: 20_000 }),
       allocations: this._question("allocations", "api/allocations", { everyMs: 20_000 }),
     };
@@ -46,7 +46,7 @@ class App {
     this._strip = new Strip(this);
     this.painter = new Painter(() => this._paint());
     this._source = liveSource(this);
-    this._askOnce("system", "api/system");
+    this._askOnce("history", "api/history");
     for (const name of ["system", "tasks", "allocations"]) this.questions[name].want();
     setInterval(() => this.tell({ type: "tick" }), TICK_MS);
     setInterval(() => this.painter.changed(), 1_000);

@@ -13,10 +13,13 @@ export class History {
   constructor(names) {
     this.series = Object.fromEntries(names.map((name) => [name, new Float32Array(STEPS).fill(NONE)]));
     this.last = NONE;
+    this.first = NONE;
+    /** the first step that was recorded rather than told */
   }
 
   /** These values hold at `step`, and since the step before if `unbroken`. */
   record(step, values, unbroken = false) {
+    if (this.first === NONE) this.first = step;
     if (this.last !== NONE) this._skip(step, unbroken ? values : undefined);
     for (const name in this.series) this.series[name][step % STEPS] = values[name] ?? NONE;
     this.last = Math.max(step, this.last);
@@ -25,6 +28,22 @@ export class History {
   _skip(step, values) {
     for (let each = Math.max(this.last + 1, step - STEPS + 1); each < step; each++)
       for (const name in this.series) this.series[name][each % STEPS] = values?.[name] ?? NONE;
+  }
+
+  /** These values held at a step before any that was recorded here. */
+  fill(step, values) {
+    if (this.first !== NONE && step >= this.first) return;
+    if (step <= this.last - STEPS) return;
+    if (step > this.last) this.last = step;
+    for (const name in values) this.series[name][step % STEPS] = values[name] ?? NONE;
+  }
+
+  /** Lists of values by name, each ending at `step`. */
+  seed(step, lists) {
+    for (const [name, values] of Object.entries(lists)) {
+      if (!this.series[name]) continue;
+      values.forEach((value, at) => this.fill(step - values.length + 1 + at, { [name]: value }));
+    }
   }
 
   /** The values of one series up to `step`, the oldest first. */

@@ -97,6 +97,7 @@ function onDevices(state, { devices }, atMs) {
     if (isNew && before) note(state, atMs, { kind: "device_joined", deviceId: device.id });
   }
   state.listed = true;
+  if (!before && state.answers.history) ANSWERS.history(state, state.answers.history.value);
   state.rev.members++;
   state.rev.resources++;
   settle(state);
@@ -190,8 +191,12 @@ const ANSWERS = {
     state.rev.tasks++;
     settle(state);
   },
-  system(state, { history }) {
-    if (history) state.history.seed(history);
+  history(state, { pool, step, devices }) {
+    state.history.seed(pool);
+    for (const [id, kinds] of Object.entries(devices)) state.devices.get(id)?.history.seed(step, kinds);
+  },
+  deviceHistory(state, { id, step, ...kinds }) {
+    state.devices.get(id)?.history.seed(step, kinds);
   },
 };
 

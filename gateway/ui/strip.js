@@ -39,12 +39,12 @@ export class Strip {
 function meter(name, title, show, unit) {
   const label = h("span", { class: "meter-name" }, title);
   const number = h("span");
-  const rest = h("small");
+  const rest = h("span");
   const chart = h("canvas", { role: "img", "aria-label": `${title}: the last 15 minutes`, class: "live-data" });
   const bar = toneBar(title);
-  const parts = ["owners", "pool", "free"].map((tone) => h("span", { class: `key ${tone}` }));
+  const parts = ["owners", "pool"].map((tone) => h("span", { class: `key ${tone}` }));
   const element = h("article", { class: "meter", id: `meter-${name}`, "aria-label": title },
-    h("div", {}, label, h("p", { class: "meter-value live-data" }, number, " ", rest)), chart,
+    h("div", {}, label, h("p", { class: "meter-value live-data" }, number), h("p", { class: "meter-rest live-data" }, rest)), chart,
     bar.element, h("p", { class: "meter-parts live-data" }, parts));
   bar.element.classList.add("live-data");
 
@@ -55,7 +55,7 @@ function meter(name, title, show, unit) {
     setText(number, listed ? show(total ? free : 0) : "–");
     setText(rest, total ? `${unit} of ${show(total)}` : listed ? "none" : "");
     bar.update({ total, owners, pool });
-    [[owners, "owners"], [pool, "pool"], [free, "free"]].forEach(([value, word], index) => setText(parts[index], `${show(value)} ${word}`));
+    [[owners, "owners"], [pool, "pool"]].forEach(([value, word], index) => setText(parts[index], `${value ? show(value) : 0} ${word}`));
     setAttr(element, "data-empty", total ? null : "");
     if (history) drawHistory(chart, history, name);
   };

@@ -107,6 +107,7 @@ test("an allocation that nobody waits for any more is given back", () => {
 
 test("a pong tells how far away the gateway is; a gateway that knows none is not asked again", () => {
   const { pool, last } = live();
+  mock.timers.tick(500);
   const ping = last().sent.find(({ type }) => type === "ping");
   last().say({ type: "pong", requestId: ping.requestId });
   assert.equal(typeof pool.state.latencyMs, "number");
@@ -121,6 +122,7 @@ test("a pong tells how far away the gateway is; a gateway that knows none is not
 
 test("a gateway that falls silent is left for another", () => {
   const { pool, opened } = live();
+  mock.timers.tick(500);
   mock.timers.tick(10_000);
   assert.equal(opened[0].closed, 1000);
   assert.equal(pool.state.name, "waiting");

@@ -1,9 +1,8 @@
-"""What a gateway tells of itself: rates and averages between two readings, and the pool's sums."""
+"""What a gateway tells of itself: rates and averages between two readings."""
 
 from __future__ import annotations
 
-from gateway.vitals import Reading, rates, usage
-from tests.support import make
+from gateway.vitals import Reading, rates
 
 NOTHING = Reading(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -18,11 +17,3 @@ def test_rates_are_a_second_and_averages_are_of_what_happened() -> None:
 def test_what_did_not_happen_has_no_average() -> None:
     found = rates(NOTHING, NOTHING._replace(at_s=5))
     assert (found.bus_ms, found.batch_ms, found.fanout_ms) == (None, None, None)
-
-
-def test_usage_sums_over_devices_in_core_percent_and_mb() -> None:
-    busy = make.resources(cpu_usage=50, memory_usage=1000, has_gpu=True, gpu_usage=25)
-    sums = usage([busy, make.resources()])
-    assert (sums["cpuTotal"], sums["cpuUsed"]) == (1600, 400)
-    assert (sums["memoryTotal"], sums["memoryUsed"]) == (2 * 16384, 1000)
-    assert (sums["gpuTotal"], sums["gpuUsed"]) == (1, 0.25)

@@ -13,6 +13,8 @@ const SUPERSEDED_WAIT_MS = 60_000;
 const STABLE_MS = 10_000;
 /** A connection that lasted this long was a good one: the next wait is short again. */
 const PING_EVERY_MS = 5_000;
+const FIRST_PING_MS = 500;
+/** The first moments are busy with the first list: what they would tell is not the distance. */
 const ANSWER_LIMIT_MS = 10_000;
 /** Without an opened socket, a first message or a pong for this long, the connection is dead. */
 const RETRY_MS = 1_500;
@@ -148,7 +150,7 @@ export class Link {
     this._cancel(visit.deadline);
     this._become({ name: "live", latencyMs: null });
     this._onOnline();
-    this._ping(visit);
+    if (this._pingEveryMs) this._after(FIRST_PING_MS, () => this._ping(visit));
   }
 
   /** What a message says about the connection itself. */
@@ -160,7 +162,6 @@ export class Link {
 
   /** Ask how far away the gateway is; a gateway of an older version refuses, and is not asked again. */
   _ping(visit) {
-    if (!this._pingEveryMs) return;
     visit.pingId = `ping-${(visit.pings = (visit.pings ?? 0) + 1)}`;
     visit.pingedMs = performance.now();
     this.send({ type: "ping", requestId: visit.pingId });

@@ -31,6 +31,7 @@ class DeviceView {
     this.element = h("section", { class: "device" });
     this._details = h("div");
     this._build();
+    this._askHistory();
     this._ask();
   }
 
@@ -82,6 +83,16 @@ class DeviceView {
     const held = [...this._app.state.allocations.values()].filter((each) => each.allocatedDevices?.some(({ deviceId }) => deviceId === this._id));
     const rows = [...held.map((each) => ({ id: each.id, allocation: each })), ...tasks.slice(0, 20)];
     list(this._tasks, rows.length ? rows : [{ id: "", nothing: true }], (each) => `${each.submitterId ?? ""}/${each.id}`, makeRow, updateRow);
+  }
+
+  /** What was before this page came. */
+  async _askHistory() {
+    try {
+      const value = await this._app.rest.call("GET", `api/history/${encodeURIComponent(this._id)}`);
+      this._app.tell({ type: "answer", name: "deviceHistory", value: { ...value, id: this._id } });
+    } catch {
+      // Then the charts begin now.
+    }
   }
 
   /** What the gateway tells beside the resources: labels, capabilities, the owner's policy. */

@@ -11,7 +11,7 @@ import { reasonParts } from "./reason.js";
 const TRY_AFTER_MS = 350;
 const TTL_S = 600;
 const SLIDERS = [
-  ["cpu", "CPU", 50, (value) => `${cores(value)} cores`],
+  ["cpu", "CPU", 50, (value) => `${cores(value)} ${value === 100 ? "core" : "cores"}`],
   ["memory", "Memory", 256, size],
   ["storage", "Storage", 1024, size],
 ];

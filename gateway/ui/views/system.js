@@ -62,7 +62,7 @@ class SystemView {
     const bus = buses.length ? `${Math.max(...buses)} ms` : "no events lately";
     const values = [
       gateways.length, sum("devices") + sum("observers"), `${round(sum("receivedPerS"))} /s`, `${round(sum("sentPerS"))} /s`, bus,
-      leader ? `leads, lease ${span(leader.leaseMs)}` : "none leads", queue.openTasks, queue.waiting,
+      leader ? "leads" : "none leads", queue.openTasks, queue.waiting,
     ];
     values.forEach((value, at) => this._figures[at].update(value));
     setAttr(this._figures[5].element, "class", leader ? "figure" : "figure wrong");
