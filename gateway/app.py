@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.access import Access
 from gateway.answers import error_response, json_response
 from gateway.desk import Desk
 from gateway.door import Door
@@ -62,12 +63,16 @@ class Gateway:
         )
         self._errands = Errands(connection, counters)
         self._relay = Relay(connection, keys, self._hub, self._uplink, self._errands)
+        self._access = Access(
+            settings, connection, keys, self._hub, self._replica, now_ms=self._follower.now_ms
+        )
         self._desk = Desk(
             settings,
             self._hub,
             self._uplink,
             self._errands,
             self._relay,
+            self._access.registrar,
             Requests(connection, keys),
             Tasks(connection, keys),
         )
@@ -93,7 +98,12 @@ class Gateway:
         self._system_jobs = self._extensions.add_system(
             self._rest.guard, counters, self._gauges, self._uplink, self._replica, self._follower
         )
-        self._door = Door(self._routes(), allowed_hosts=settings.allowed_hosts, counters=counters)
+        self._door = Door(
+            self._routes(),
+            self._access.gatekeeper,
+            allowed_hosts=settings.allowed_hosts,
+            counters=counters,
+        )
         self.asgi: ASGIApp = BehindProxies(self._door, networks_of(settings.trusted_proxies))
 
     def jobs(self) -> list[Job]:
@@ -107,6 +117,7 @@ class Gateway:
             self._newsagent.run,
             *self._call_jobs,
             *self._system_jobs,
+            *self._access.jobs(),
             self._sweeper.run,
         ]
         return [self._watch.run, *(after(self._format.understood, job) for job in of_the_store)]
@@ -121,6 +132,7 @@ class Gateway:
                 Route("/readyz", self._readyz, methods=["GET"]),
                 *self._rest.routes(),
                 *self._extensions.routes(),
+                *self._access.routes(self._rest.guard),
             ],
             exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},
         )

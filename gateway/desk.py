@@ -12,16 +12,15 @@ import msgspec
 
 from gateway.errands import Errands
 from gateway.hub import Hub
-from gateway.limits import REGISTER_LIMIT, REGISTER_SPAN_S, Window, check_requirements, check_ttl
+from gateway.limits import check_requirements, check_ttl
 from gateway.peer import Peer
+from gateway.registrar import Registrar
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
 from rpn.codec import DEPTH_LIMIT, encode, storable
 from rpn.errors import (
     BadMessage,
-    DeviceLimit,
     ObserverLimit,
-    RateLimited,
     RPNError,
     StoreUnavailable,
     Superseded,
@@ -88,6 +87,7 @@ class Desk:
         uplink: Uplink,
         errands: Errands,
         relay: Relay,
+        registrar: Registrar,
         requests: Requests,
         tasks: Tasks,
     ) -> None:
@@ -96,9 +96,9 @@ class Desk:
         self._uplink = uplink
         self._errands = errands
         self._relay = relay
+        self._registrar = registrar
         self._requests = requests
         self._tasks = tasks
-        self._registers: dict[str, Window] = {}
         self._handlers: dict[type[FromClient], Callable[[Peer, Any], None]] = {
             Register: self._register,
             Observe: self._observe,
@@ -126,16 +126,17 @@ class Desk:
 
     def _register(self, peer: Peer, message: Register) -> None:
         _check_payload(message.capabilities, "capabilities", CAPABILITIES_LIMIT)
-        self._check_register(peer, message)
-        again = peer.device_id == message.device_id
+        self._registrar.check(peer, message)
+        again, record = peer.device_id == message.device_id, peer.session.bearer.record
         peer.session.enter(message)
         peer.identity = Identity(
             message.device_name,
             message.platform,
             peer.address,
-            dict(message.labels),
+            {**message.labels, **(record.labels if record is not None else {})},
             sorted(message.accepts),
             capabilities=dict(message.capabilities),
+            owner=peer.session.bearer.id,
         )
         if again:
             self._uplink.identify(peer)
@@ -144,21 +145,9 @@ class Desk:
         peer.session_id = secrets.token_hex(8)
         peer.entries = _reconciliation(peer, message)
         self._hub.enter(peer)
+        self._registrar.registered(peer)
         self._uplink.join(peer)
         peer.join_by_s = asyncio.get_running_loop().time() + 2 * JOIN_LIMIT_S
-
-    def _check_register(self, peer: Peer, message: Register) -> None:
-        """Raise if there is no room, or the device registers too often."""
-        known = message.device_id in self._hub.peers
-        if not known and len(self._hub.peers) >= self._settings.device_limit:
-            limit = self._settings.device_limit
-            raise DeviceLimit(f"this gateway holds {limit} devices (RPN_DEVICE_LIMIT)")
-        now_s = asyncio.get_running_loop().time()
-        if len(self._registers) > 2 * self._settings.device_limit:
-            self._registers = {k: v for k, v in self._registers.items() if not v.idle(now_s)}
-        window = self._registers.setdefault(message.device_id, Window(REGISTER_LIMIT, REGISTER_SPAN_S))
-        if not window.admits(now_s):
-            raise RateLimited(f"{message.device_id} registers too often", retry_after_s=int(REGISTER_SPAN_S))
 
     def _observe(self, peer: Peer, message: Observe) -> None:
         if peer in self._hub.observers:

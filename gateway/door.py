@@ -1,4 +1,4 @@
-"""Who may come in at all: the Host we answer for, pages that are ours, and nobody while we drain.
+"""Who may come in at all: the Host we answer for, pages that are ours, known bearers, nobody while we drain.
 
 A browser lets any page on the web talk to a server on this machine; Origin and Host tell it apart
 from the owner (cross-site WebSockets, DNS rebinding).
@@ -13,8 +13,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.answers import error_response
+from gateway.bearers import SCOPE_KEY
+from gateway.gatekeeper import Gatekeeper
 from gateway.metrics import Counters
-from rpn.errors import BadHost, BadOrigin, Draining, RPNError
+from rpn.errors import BadHost, BadOrigin, Draining, RPNError, Unauthorized
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -22,8 +24,11 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class Door:
     """Middleware in front of everything."""
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: str, counters: Counters) -> None:
+    def __init__(
+        self, app: ASGIApp, gatekeeper: Gatekeeper, *, allowed_hosts: str, counters: Counters
+    ) -> None:
         self._app = app
+        self._gatekeeper = gatekeeper
         self._allowed = frozenset(host.strip().lower() for host in allowed_hosts.split(",") if host.strip())
         self._counters = counters
         self.draining = False
@@ -32,11 +37,13 @@ class Door:
         if scope["type"] in ("http", "websocket"):
             try:
                 self._check(scope)
+                scope[SCOPE_KEY] = await self._gatekeeper.admit(scope)
             except RPNError as error:
                 self._counters.refused[error.code] += 1
                 if scope["type"] == "websocket":
                     await receive()
-                await error_response(error)(scope, receive, send)
+                challenge = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
+                await error_response(error, headers=challenge)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.bearers import bearer_of
 from gateway.compact import SUBPROTOCOL
 from gateway.desk import Desk
 from gateway.hub import Hub
 from gateway.metrics import Counters
 from gateway.peer import Peer
+from gateway.proof import NONCE_HEADER, make_nonce
 from gateway.session import State
 from gateway.uplink import Uplink
 from gateway.wire import EXTENSION, Wire
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 TAGS: dict[type[FromClient], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(FromClient)}
 """what each kind of message is called in the metrics"""
+PLAIN_SUBPROTOCOL = "rpn"
+"""a browser that shows a ticket offers this beside it, because the answer must name one it offered"""
 CUT = frozenset({1005, 1006})
 """what uvicorn says of a connection that nobody closed"""
 FOR_GOOD = frozenset({1002, 1003, 1007, 1008, 1009})
@@ -104,15 +108,15 @@ class Endpoint:
         wire = cast("Wire", scope["extensions"][EXTENSION])
         loop = asyncio.get_running_loop()
         limit = self._settings.outbox_limit_kib * 1024
-        peer = Peer(wire, scope["client"][0], outbox_limit=limit, now_s=loop.time())
+        bearer = bearer_of(scope)
+        peer = Peer(wire, scope["client"][0], outbox_limit=limit, now_s=loop.time(), bearer=bearer)
         wire.receiver = Reception(peer, self._desk, self._hub, self._counters)
         await receive()  # websocket.connect
         self._hub.connect(peer)
         code = 1006
         timer = loop.call_later(self._settings.register_limit_s, self._expect_registered, peer)
         try:
-            peer.compact = SUBPROTOCOL in scope.get("subprotocols", ())
-            await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if peer.compact else None})
+            await send(_accept(scope, peer))
             ended = await receive()  # websocket.disconnect: messages go straight to the receiver
             code = ended.get("code", 1005)
             if not wire.closed_by_peer and code not in CUT:
@@ -134,3 +138,16 @@ class Endpoint:
             else:
                 self._uplink.lose(peer)
         self._hub.drop(peer)
+
+
+def _accept(scope: Scope, peer: Peer) -> dict[str, Any]:
+    """Let it in; one with a key is told what to sign, one with a ticket that its subprotocol is taken."""
+    accept: dict[str, Any] = {"type": "websocket.accept"}
+    record = peer.session.bearer.record
+    if record is not None and record.public_key:
+        peer.nonce = make_nonce()
+        accept["headers"] = [(NONCE_HEADER, peer.nonce.encode())]
+    offered = scope.get("subprotocols", ())
+    peer.compact = SUBPROTOCOL in offered
+    accept["subprotocol"] = next((each for each in (SUBPROTOCOL, PLAIN_SUBPROTOCOL) if each in offered), None)
+    return accept

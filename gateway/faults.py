@@ -30,6 +30,8 @@ ANSWERS: dict[type[RPNError], Answer] = {
     errors.NotRegistered: Answer(403),
     errors.WrongDevice: Answer(403),
     errors.NotAccepted: Answer(403),
+    errors.Unauthorized: Answer(401),
+    errors.Forbidden: Answer(403),
     errors.BadOrigin: Answer(403),
     errors.BadHost: Answer(400),
     errors.TaskConflict: Answer(409),
@@ -49,6 +51,7 @@ ANSWERS: dict[type[RPNError], Answer] = {
     errors.Slow: Answer(408, close=1008),
     errors.Unregistered: Answer(408, close=1008),
     errors.NotJoined: Answer(503, close=1011),
+    errors.Revoked: Answer(401, close=1008),
     errors.Removed: Answer(409, close=1001),
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway import faults
+from gateway.bearers import EVERYONE, Bearer
 from gateway.frames import list_frames, text_frame
 from gateway.limits import ERROR_LIMIT, ERROR_SPAN_S, Window
 from gateway.session import Session
@@ -29,10 +30,14 @@ little late costs that once, and nobody misses anything."""
 class Peer:
     """A connected client; the hub decides what it hears, the uplink what it is to the pool."""
 
-    def __init__(self, wire: Wire, address: str, *, outbox_limit: int, now_s: float) -> None:
+    def __init__(
+        self, wire: Wire, address: str, *, outbox_limit: int, now_s: float, bearer: Bearer = EVERYONE
+    ) -> None:
         self.wire = wire
         self.address = address
-        self.session = Session()
+        self.session = Session(bearer)
+        self.nonce = ""
+        """what its client signs to prove whose device it is; it went out with the handshake"""
         self.errors = Window(ERROR_LIMIT, ERROR_SPAN_S)
         self.heard_s = now_s
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from gateway.bearers import EVERYONE, Bearer
+from gateway.roles import Action
 from rpn.errors import NotAccepted, NotRegistered, WrongDevice
 from rpn.messages import (
     Ack,
@@ -66,11 +68,12 @@ NEEDS: dict[type[FromClient], str] = {
 class Session:
     """One connection's state: who it speaks for, and what it opted in to."""
 
-    __slots__ = ("_allowed", "accepts", "device_id", "state")
+    __slots__ = ("_allowed", "accepts", "bearer", "device_id", "state")
 
-    def __init__(self) -> None:
+    def __init__(self, bearer: Bearer = EVERYONE) -> None:
+        self.bearer = bearer
         self.state = State.NEW
-        self._allowed = ALLOWED[State.NEW]
+        self._allowed = ALLOWED[State.NEW] & bearer.says
         self.device_id = ""
         self.accepts: frozenset[str] = frozenset()
 
@@ -83,11 +86,14 @@ class Session:
         """Accept `message` from this connection, or raise why not."""
         kind = type(message)
         if kind not in self._allowed:
+            self.bearer.check_message(kind)
             if self.state is State.OBSERVING:
                 raise NotRegistered("this connection observes: register on another one")
             raise NotRegistered("the first message must be `register`")
         if kind in NEEDS and NEEDS[kind] not in self.accepts:
             raise NotAccepted(f"say `accepts: [{NEEDS[kind]!r}]` at `register` first")
+        if kind is Register and "tasks" in message.accepts:  # type: ignore[union-attr]
+            self.bearer.check(Action.RUN_TASKS)
         if self.device_id and _device_of(message) not in (None, self.device_id):
             raise WrongDevice(f"this connection speaks for {self.device_id}")
 
@@ -98,7 +104,7 @@ class Session:
             self.accepts = frozenset(message.accepts)
         else:
             self.state, self.accepts = State.OBSERVING, frozenset(message.accepts)
-        self._allowed = ALLOWED[self.state]
+        self._allowed = ALLOWED[self.state] & self.bearer.says
 
 
 def _device_of(message: FromClient) -> str | None:

@@ -4,7 +4,7 @@
     ├── BadInput            the other side said something we cannot take
     │   ├── BadMessage, BadRequirements, TextOnly, BlobMismatch, NotFound, MethodNotAllowed
     ├── NotAllowed          well said, but not by this connection or not now
-    │   ├── NotRegistered, WrongDevice, NotAccepted, BadOrigin, BadHost
+    │   ├── NotRegistered, WrongDevice, NotAccepted, Unauthorized, Forbidden, BadOrigin, BadHost
     ├── Conflict            it contradicts what is already there
     │   └── TaskConflict, RequestConflict
     ├── LimitReached        a named limit stands in the way
@@ -88,6 +88,18 @@ class NotAccepted(NotAllowed):
     """An extension was used that this connection did not ask for at `register`."""
 
     code = "NOT_ACCEPTED"
+
+
+class Unauthorized(NotAllowed):
+    """No token, or none that this pool knows (any more)."""
+
+    code = "UNAUTHORIZED"
+
+
+class Forbidden(NotAllowed):
+    """The token is good, but not for this."""
+
+    code = "FORBIDDEN"
 
 
 class BadOrigin(NotAllowed):
@@ -222,6 +234,12 @@ class NotJoined(Ended):
     """The device could not be put into the pool in time: the pool's server did not answer."""
 
     code = "NOT_JOINED"
+
+
+class Revoked(Ended):
+    """The token that opened the connection was revoked, or its time is over."""
+
+    code = "REVOKED"
 
 
 class Removed(Ended):

@@ -48,6 +48,8 @@ class Identity(Struct, frozen=True, array_like=True):
     accepts: list[str] = []
     jail: str = ""
     capabilities: dict[str, Any] = {}
+    owner: str = ""
+    """the token that registered it; empty in a pool without tokens"""
 
 
 class Report(Struct, frozen=True, array_like=True):

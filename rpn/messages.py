@@ -64,6 +64,8 @@ class Register(Request, frozen=True, tag="register"):
     platform: Name
     labels: Labels = {}
     capabilities: Capabilities = {}
+    proof: Annotated[str, Meta(max_length=128)] = ""
+    """of a device whose token has a key: base64 of the signature over the handshake's nonce"""
     accepts: Accepts = frozenset()
     receives: Literal["all", "none"] = "all"
     """`none`: no broadcasts, only what is addressed to this device"""

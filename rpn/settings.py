@@ -56,6 +56,16 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
 class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 3000
+    auth: Literal["open", "token"] = "open"
+    """whether everybody who reaches the gateway may use the pool, or the bearer of a token"""
+    insecure_open: Literal["no", "yes"] = "no"
+    """`yes`: be open on an address that other machines reach"""
+    seed_tokens: str = ""
+    """tokens that are to be known from the start, separated by white space; best by RPN_SEED_TOKENS_FILE"""
+    tls_cert: str = ""
+    """PEM file with the certificate chain; with it the gateway speaks https and wss"""
+    tls_key: str = ""
+    """PEM file with the certificate's key"""
     allowed_hosts: str = ""
     """comma-separated names in `Host` that we answer for, beside addresses and localhost"""
     trusted_proxies: str = ""

@@ -37,6 +37,9 @@ class Keys:
         """when each blob and each upload expires; goes with the last of them"""
         self.blob_sizes = prefix + "blob_sizes"
         """how many bytes each has, and `total`"""
+        self.tokens = prefix + "tokens"
+        """field: token id, or `device:` and a device's id; value: the token, or which one speaks for it"""
+        self.audit = prefix + "audit"
         self.permanent = frozenset(
             {
                 self.meta,
@@ -49,6 +52,8 @@ class Keys:
                 self.batches,
                 self.requests,
                 self.tasks,
+                self.tokens,
+                self.audit,
                 self.allocations,
                 self.open,
                 self.standing,
@@ -85,6 +90,10 @@ class Keys:
     def used(self, month: str) -> str:
         """What submitters used in a month; expires."""
         return f"{self.prefix}used:{month}"
+
+    def ticket(self, digest: str) -> str:
+        """What a browser shows instead of a token."""
+        return f"{self.prefix}ticket:{digest}"
 
     def rate(self, address: str) -> str:
         return f"{self.prefix}rate:{address}"

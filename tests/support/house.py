@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from gateway.access import Access
 from gateway.desk import Desk
 from gateway.endpoint import Endpoint
 from gateway.errands import Errands
@@ -134,7 +135,9 @@ class House:
         self.errands = Errands(connection, self.counters)
         self.relay = Relay(connection, KEYS, self.hub, self.uplink, self.errands)
         streets = (self.hub, self.uplink, self.errands, self.relay)
-        self.desk = Desk(settings, *streets, Requests(connection, KEYS), Tasks(connection, KEYS))
+        self.access = Access(settings, connection, KEYS, self.hub, self.replica, now_ms=store.now_ms)
+        records = Requests(connection, KEYS), Tasks(connection, KEYS)
+        self.desk = Desk(settings, *streets, self.access.registrar, *records)
         self.watch = Watch(settings, self.hub, self.uplink)
         self.endpoint = Endpoint(settings, self.desk, self.hub, self.uplink, self.counters)
         self.uplink.on_joined = self._on_joined

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway.auditor import Auditor
 from gateway.door import Door, answers_for
+from gateway.gatekeeper import Gatekeeper
 from gateway.metrics import Counters
+from rpn.store.tickets import Tickets
+
+OPEN = Gatekeeper(None, cast("Tickets", None), cast("Auditor", None))
+"""of a pool without tokens: it asks nobody"""
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +52,7 @@ class Visit:
 
 @pytest.fixture
 def door() -> Door:
-    return Door(inside, allowed_hosts="pool.example, Lab", counters=Counters())
+    return Door(inside, OPEN, allowed_hosts="pool.example, Lab", counters=Counters())
 
 
 HOME = "localhost:3000"
@@ -90,7 +96,7 @@ async def test_while_we_drain_nobody_new_is_let_in_but_questions_are_answered(do
 
 async def test_who_was_refused_is_counted() -> None:
     counters = Counters()
-    door = Door(inside, allowed_hosts="", counters=counters)
+    door = Door(inside, OPEN, allowed_hosts="", counters=counters)
     await Visit(door).knock("http", "GET", {"host": "evil.example"})
     assert counters.refused == {"HOST": 1}
 

@@ -17,7 +17,7 @@ AGENT = frozenset({"tasks"})
 
 
 async def drained(house: House) -> Door:
-    door = Door(house.endpoint, allowed_hosts="", counters=house.counters)
+    door = Door(house.endpoint, house.access.gatekeeper, allowed_hosts="", counters=house.counters)
     await drain(door, house.hub, house.uplink, cast("PoolStore", house.store), drain_s=0.2)
     return door
 

@@ -1,0 +1,81 @@
+"""Finds out who asks and whether they may; whoever guesses at tokens is soon not listened to."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from gateway.auditor import Auditor
+from gateway.bearers import EVERYONE, Bearer
+from gateway.keyring import Keyring
+from gateway.limits import Window, rate_address
+from gateway.roles import needed
+from rpn.errors import RateLimited, StoreUnavailable, Unauthorized
+from rpn.store.tickets import PREFIX, Tickets
+
+WRONG_LIMIT, WRONG_SPAN_S = 10, 60.0
+"""wrong tokens that one address may show in this time; a right one always counts"""
+ADDRESSES_KEPT = 10_000
+
+
+class Gatekeeper:
+    """Admits a request or a connection; in a pool without tokens, everybody."""
+
+    def __init__(self, keyring: Keyring | None, tickets: Tickets, auditor: Auditor) -> None:
+        """`keyring` None: RPN_AUTH is open."""
+        self._keyring = keyring
+        self._tickets = tickets
+        self._auditor = auditor
+        self._wrong: dict[str, Window] = {}
+
+    async def admit(self, scope: Scope) -> Bearer:
+        """Who asks. Raises Unauthorized, Forbidden, RateLimited or StoreUnavailable."""
+        headers = Headers(scope=scope)
+        action = needed(scope.get("method", "GET"), scope["path"])
+        if action is None or (scope["path"] == "/" and "text/html" in headers.get("accept", "")):
+            return EVERYONE  # the page's files are anybody's, and so is the way there
+        if self._keyring is None:
+            return EVERYONE  # what needs more than that is not there at all
+        bearer = await self._known(self._keyring, scope, headers)
+        bearer.check(action)
+        return bearer
+
+    async def _known(self, keyring: Keyring, scope: Scope, headers: Headers) -> Bearer:
+        if not keyring.loaded:
+            raise StoreUnavailable("the pool's server has not answered yet")
+        address = scope["client"][0] if scope.get("client") else ""
+        try:
+            return await self._bearer(keyring, headers)
+        except Unauthorized as error:
+            self._auditor.note("unknown", scope["path"], error.code, address)
+            self._count_wrong(address)
+            raise
+
+    async def _bearer(self, keyring: Keyring, headers: Headers) -> Bearer:
+        scheme, _, said = headers.get("authorization", "").partition(" ")
+        shown = said.strip() if scheme.lower() == "bearer" else _ticket_among_subprotocols(headers)
+        if not shown:
+            raise Unauthorized("a token is needed: send it as `Authorization: Bearer TOKEN`")
+        if not shown.startswith(PREFIX):
+            return keyring.bearer(shown)
+        record = keyring.get(await self._tickets.redeem(shown))
+        if record is None:
+            raise Unauthorized("this ticket is used, or its time is over")
+        return Bearer(record)
+
+    def _count_wrong(self, address: str) -> None:
+        """Raise RateLimited when this address was wrong too often."""
+        now_s = asyncio.get_running_loop().time()
+        if len(self._wrong) > ADDRESSES_KEPT:
+            self._wrong = {key: window for key, window in self._wrong.items() if not window.idle(now_s)}
+        window = self._wrong.setdefault(rate_address(address), Window(WRONG_LIMIT, WRONG_SPAN_S))
+        if not window.admits(now_s):
+            raise RateLimited("too many wrong tokens from this address", retry_after_s=int(WRONG_SPAN_S))
+
+
+def _ticket_among_subprotocols(headers: Headers) -> str:
+    """Browsers cannot send a header with a WebSocket, but they can name subprotocols."""
+    offered = (each.strip() for each in headers.get("sec-websocket-protocol", "").split(","))
+    return next((each for each in offered if each.startswith(PREFIX)), "")

@@ -1,0 +1,225 @@
+"""`/api/tokens`, `/api/join`, `/api/tickets`, `/api/audit`: who may do what, made and unmade."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.answers import json_response
+from gateway.auditor import Auditor
+from gateway.bearers import bearer_of
+from gateway.guard import Guard, body_of
+from gateway.keyring import Keyring
+from rpn.codec import decode_body
+from rpn.errors import BadMessage, Forbidden, NotFound, Unauthorized
+from rpn.model import Labels, Name, Seconds
+from rpn.replica import iso
+from rpn.store.audit import Audit, Deed
+from rpn.store.tickets import Tickets
+from rpn.store.tokens import ANY_NUMBER, NO_END, Quota, TokenRecord, TokenStore
+from rpn.tokens import TokenKind, make_token
+
+JOIN_LASTS_S = 15 * 60
+TICKET_LASTS_S = 30
+AUDIT_LIMIT = 1000
+Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+KEY_BYTES = 32
+"""of an Ed25519 public key"""
+
+
+class Limits(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A token's quota on the wire; 0 is as much as anybody."""
+
+    messages_per_s: Count = 0
+    connections: Count = 0
+    open_tasks: Count = 0
+    share_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+
+
+class Wanted(Struct, frozen=True, rename="camel"):
+    """The body of `POST /api/tokens`."""
+
+    kind: TokenKind
+    name: Annotated[str, Meta(max_length=128)] = ""
+    expires_in_s: Seconds | None = None
+    """a join token's default is 15 minutes, the others have no end"""
+    uses: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """of a join token; 1 unless told"""
+    labels: Labels = {}
+    device_id: Name | None = None
+    quota: Limits = Limits()
+
+
+class Joining(Struct, frozen=True, rename="camel"):
+    """The body of `POST /api/join`."""
+
+    device_id: Name
+    public_key: Annotated[str, Meta(max_length=64)] = ""
+    """Ed25519, base64"""
+
+
+class TokenRoutes:
+    """The routes of a pool with tokens."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        keyring: Keyring,
+        store: TokenStore,
+        tickets: Tickets,
+        audit: Audit,
+        auditor: Auditor,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._guard = guard
+        self._keyring = keyring
+        self._store = store
+        self._tickets = tickets
+        self._audit = audit
+        self._auditor = auditor
+        self._now_ms = now_ms
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/tokens", self._guard(self._list), methods=["GET"]),
+            Route("/api/tokens", self._guard(self._create), methods=["POST"]),
+            Route("/api/tokens/{id}", self._guard(self._revoke), methods=["DELETE"]),
+            Route("/api/join", self._guard(self._join), methods=["POST"]),
+            Route("/api/tickets", self._guard(self._ticket), methods=["POST"]),
+            Route("/api/audit", self._guard(self._deeds), methods=["GET"]),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        await self._keyring.refresh()
+        return json_response({"tokens": [_shown(record) for record in self._keyring.records()]})
+
+    async def _create(self, request: Request) -> Response:
+        """201 with the token: the only time that anybody sees it."""
+        wanted = decode_body(Wanted, await body_of(request))
+        token = make_token(wanted.kind)
+        record = self._record(wanted, token.id, token.digest)
+        if not await self._store.create(record):
+            raise Forbidden(f"{wanted.device_id} has a token already: revoke that first")
+        await self._keyring.refresh()
+        self._note(request, f"create {wanted.kind} token {token.id}")
+        return json_response({"token": token.text} | _shown(record), status=201)
+
+    def _record(self, wanted: Wanted, token_id: str, digest: bytes) -> TokenRecord:
+        joins = wanted.kind is TokenKind.JOIN
+        lasts_s = wanted.expires_in_s or (JOIN_LASTS_S if joins else None)
+        if wanted.uses is not None and not joins:
+            raise BadMessage("only a join token is used up")
+        if wanted.device_id is not None and wanted.kind is not TokenKind.DEVICE:
+            raise BadMessage("only a device token speaks for a device")
+        now_ms = self._now_ms()
+        return TokenRecord(
+            token_id,
+            wanted.kind,
+            digest,
+            wanted.name,
+            now_ms,
+            expires_ms=NO_END if lasts_s is None else now_ms + int(lasts_s * 1000),
+            uses_left=(wanted.uses or 1) if joins else ANY_NUMBER,
+            labels=wanted.labels,
+            device_id=wanted.device_id or "",
+            quota=Quota(*msgspec.structs.astuple(wanted.quota)),
+        )
+
+    async def _revoke(self, request: Request) -> Response:
+        await self._keyring.refresh()
+        token_id = request.path_params["id"]
+        record = self._keyring.get(token_id)
+        if record is None or not await self._store.revoke(record):
+            raise NotFound(f"there is no token {token_id}")
+        await self._keyring.refresh()
+        self._keyring.on_change()
+        self._note(request, f"revoke {record.kind} token {token_id}")
+        return json_response({"revoked": token_id})
+
+    async def _join(self, request: Request) -> Response:
+        """201 with a token that speaks for this device alone."""
+        joining = decode_body(Joining, await body_of(request))
+        await self._keyring.refresh()
+        join = self._keyring.get(bearer_of(request.scope).id)
+        if join is None:
+            raise Unauthorized("this join token is spent, or its time is over")
+        token = make_token(TokenKind.DEVICE)
+        device = TokenRecord(
+            token.id,
+            TokenKind.DEVICE,
+            token.digest,
+            join.name,
+            self._now_ms(),
+            labels=join.labels,
+            device_id=joining.device_id,
+            public_key=_key(joining.public_key),
+            quota=join.quota,
+        )
+        if not await self._store.spend(join, device):
+            raise Forbidden(f"{joining.device_id} has a token already, or the join token was spent meanwhile")
+        await self._keyring.refresh()
+        self._note(request, f"join as {joining.device_id}")
+        return json_response({"token": token.text} | _shown(device), status=201)
+
+    async def _ticket(self, request: Request) -> Response:
+        bearer = bearer_of(request.scope)
+        ticket = await self._tickets.issue(bearer.id, lasts_s=TICKET_LASTS_S)
+        return json_response({"ticket": ticket, "expiresInS": TICKET_LASTS_S}, status=201)
+
+    async def _deeds(self, request: Request) -> Response:
+        await self._auditor.flush()
+        try:
+            count = int(request.query_params.get("limit", 100))
+        except ValueError:
+            raise BadMessage("`limit` is a number") from None
+        if not 1 <= count <= AUDIT_LIMIT:
+            raise BadMessage(f"`limit` is 1 to {AUDIT_LIMIT}")
+        newest = await self._audit.newest(count)
+        return json_response({"deeds": [_told(at_ms, deed) for at_ms, deed in newest]})
+
+    def _note(self, request: Request, what: str) -> None:
+        address = request.client.host if request.client else ""
+        self._auditor.note(bearer_of(request.scope).name, what, "done", address)
+
+
+def _key(said: str) -> bytes:
+    """An Ed25519 public key; nothing if none was sent. Raises BadMessage."""
+    try:
+        key = base64.b64decode(said, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadMessage("`publicKey` is not base64") from None
+    if len(key) not in (0, KEY_BYTES):
+        raise BadMessage(f"`publicKey` has {KEY_BYTES} bytes")
+    return key
+
+
+def _shown(record: TokenRecord) -> dict[str, Any]:
+    """A token without what only its bearer knows."""
+    shown: dict[str, Any] = {
+        "id": record.id,
+        "kind": record.kind,
+        "name": record.name,
+        "createdAt": iso(record.created_ms),
+        "expiresAt": iso(record.expires_ms) if record.expires_ms != NO_END else None,
+        "labels": record.labels,
+    }
+    if record.kind is TokenKind.JOIN:
+        shown["usesLeft"] = None if record.uses_left == ANY_NUMBER else record.uses_left
+    if record.kind is TokenKind.DEVICE:
+        shown |= {"deviceId": record.device_id or None, "provesKey": bool(record.public_key)}
+    if record.quota != Quota():
+        shown["quota"] = Limits(*msgspec.structs.astuple(record.quota))
+    return shown
+
+
+def _told(at_ms: int, deed: Deed) -> dict[str, Any]:
+    return {"at": iso(at_ms)} | msgspec.structs.asdict(deed)
