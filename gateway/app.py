@@ -81,7 +81,11 @@ class Gateway:
         self._watch = Watch(settings, self._hub, self._uplink)
         self._newsagent = Newsagent(NewsChannel(connection, keys), self._hub)
         self._sweeper = Sweeper(connection, keys, settings)
-        rates = Rates(connection, keys)
+        self._wire_rest(settings, connection, keys)
+
+    def _wire_rest(self, settings: GatewaySettings, connection: Connection, keys: Keys) -> None:
+        """What answers requests, and the door in front of everything."""
+        rates, counters = Rates(connection, keys), self._counters
         self._rest = Rest(
             settings,
             self._replica,

@@ -12,7 +12,7 @@
     ├── Unavailable         not the caller's fault; certainly not done
     │   ├── StoreUnavailable, Draining, NoAnswer
     ├── Ended               why the server closes a connection
-    │   ├── Superseded, Silent, Slow, Unregistered, NotJoined, Removed
+    │   ├── Superseded, Silent, Slow, Unregistered, NotJoined, Revoked, Removed
     └── BadSettings, StoreFormatError, BackupFailed, ServerFailed, NoAgent
                             the operator's business, never a client's
 

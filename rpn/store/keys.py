@@ -40,7 +40,11 @@ class Keys:
         self.tokens = prefix + "tokens"
         """field: token id, or `device:` and a device's id; value: the token, or which one speaks for it"""
         self.audit = prefix + "audit"
-        self.permanent = frozenset(
+
+    @property
+    def permanent(self) -> frozenset[str]:
+        """Those that never expire."""
+        return frozenset(
             {
                 self.meta,
                 self.devices,
