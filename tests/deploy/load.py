@@ -183,18 +183,26 @@ class Load:
     async def serves_everyone(self, *, within_s: float) -> None:
         """Wait until each device has the result of a task that it submitted from now on."""
         since_s = asyncio.get_running_loop().time()
-        await self._until(lambda member: member.served_since(since_s), within_s)
+        await self._until(lambda member: member.served_since(since_s), "has a result", within_s)
 
     async def settle(self, *, within_s: float) -> None:
         """Submit nothing more, and wait for the outcome of every task."""
         assert self._driving is not None
         self._driving.cancel()
-        await self._until(lambda member: not member.open, within_s)
+        await self._until(lambda member: not member.open, "has all its results", within_s)
 
-    async def _until(self, so: Callable[[Member], bool], within_s: float) -> None:
-        async with asyncio.timeout(within_s):
-            while not all(map(so, self.members)):
-                await asyncio.sleep(LOOK_EVERY_S)
+    async def _until(self, so: Callable[[Member], bool], what: str, within_s: float) -> None:
+        """Wait until it is so of each; fails with those of whom it is not, and with what they complain of."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + within_s
+        while waiting := [member for member in self.members if not so(member)]:
+            if loop.time() > end_s:
+                open_tasks = {member.device_id: list(member.open)[:3] for member in waiting[:5]}
+                raise AssertionError(
+                    f"not everyone {what} within {within_s} s: {len(waiting)} wait, for example "
+                    f"{open_tasks}; complaints: {self.complaints[:3]}"
+                )
+            await asyncio.sleep(LOOK_EVERY_S)
 
     # --- how they were served -----------------------------------------------------------------
 
