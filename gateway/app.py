@@ -66,6 +66,7 @@ class Gateway:
         self._access = Access(
             settings, connection, keys, self._hub, self._replica, now_ms=self._follower.now_ms
         )
+        tasks = Tasks(connection, keys)
         self._desk = Desk(
             settings,
             self._hub,
@@ -74,7 +75,7 @@ class Gateway:
             self._relay,
             self._access.registrar,
             Requests(connection, keys),
-            Tasks(connection, keys),
+            tasks,
         )
         self._uplink.on_joined = self._on_joined
         self._uplink.on_resync = self._on_resync

@@ -12,14 +12,13 @@ import msgspec
 
 from gateway.errands import Errands
 from gateway.hub import Hub
-from gateway.limits import check_requirements, check_ttl
+from gateway.limits import check_payload, check_requirements, check_ttl
 from gateway.peer import Peer
 from gateway.registrar import Registrar
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
-from rpn.codec import DEPTH_LIMIT, encode, storable
+from rpn.codec import encode
 from rpn.errors import (
-    BadMessage,
     ObserverLimit,
     RPNError,
     StoreUnavailable,
@@ -49,7 +48,6 @@ from rpn.messages import (
     TaskStatus,
     TaskSubmit,
 )
-from rpn.model import Failure, Success
 from rpn.settings import GatewaySettings
 from rpn.store.records import (
     DoneEntry,
@@ -64,10 +62,8 @@ from rpn.store.records import (
 )
 from rpn.store.requests import Requests
 from rpn.store.steps import Step
-from rpn.store.tasks import Submitted, Tasks
+from rpn.store.tasks import Cancelled, Submitted, TaskLimits, Tasks
 
-DATA_LIMIT = 256 * 1024
-"""bytes of JSON in a task's `data`, and of a task's result"""
 CAPABILITIES_LIMIT = 4 * 1024
 """bytes of JSON in what a device tells about itself"""
 
@@ -99,6 +95,7 @@ class Desk:
         self._registrar = registrar
         self._requests = requests
         self._tasks = tasks
+        self._task_limits = TaskLimits(settings.open_task_limit, settings.submitter_task_limit)
         self._handlers: dict[type[FromClient], Callable[[Peer, Any], None]] = {
             Register: self._register,
             Observe: self._observe,
@@ -125,7 +122,7 @@ class Desk:
     # --- being there --------------------------------------------------------------------------
 
     def _register(self, peer: Peer, message: Register) -> None:
-        _check_payload(message.capabilities, "capabilities", CAPABILITIES_LIMIT)
+        check_payload(message.capabilities, "capabilities", CAPABILITIES_LIMIT)
         self._registrar.check(peer, message)
         again, record = peer.device_id == message.device_id, peer.session.bearer.record
         peer.session.enter(message)
@@ -218,7 +215,7 @@ class Desk:
 
     def _task_submit(self, peer: Peer, message: TaskSubmit) -> None:
         task = message.task
-        _check_payload(task.data, "task.data")
+        check_payload(task.data, "task.data")
         task = msgspec.structs.replace(task, submitter_id=peer.device_id)
 
         def answered(answer: Submitted | RPNError) -> None:
@@ -234,16 +231,16 @@ class Desk:
             self._tell(peer, status)
             self._tell_result(peer, task.id, answer.result)
 
-        self._errands.add(peer, self._tasks.submit(task, open_limit=self._settings.open_task_limit), answered)
+        self._errands.add(peer, self._tasks.submit(task, self._task_limits), answered)
 
     def _task_cancel(self, peer: Peer, message: TaskCancel) -> None:
         mark_ms = int(self._settings.task_retention_s * 1000)
 
-        def answered(answer: bytes | RPNError) -> None:
+        def answered(answer: Cancelled | RPNError) -> None:
             if isinstance(answer, RPNError):
                 self._refuse(peer, answer, message)
             else:
-                self._tell_result(peer, message.task_id, answer)
+                self._tell_result(peer, message.task_id, answer.result)
 
         step = self._tasks.cancel(peer.device_id, message.task_id, mark_ms=mark_ms)
         self._errands.add(peer, step, answered)
@@ -253,7 +250,9 @@ class Desk:
 
     def _task_progress(self, peer: Peer, message: TaskProgressReport) -> None:
         frame = encode(TaskProgress(task_id=message.task_id, progress=message.progress, log=message.log))
-        entry = ProgressEntry(peer.device_id, message.task_id, message.attempt, frame)
+        entry = ProgressEntry(
+            peer.device_id, message.task_id, message.attempt, frame, message.progress, message.log or ""
+        )
         self._report(peer, message, entry)
 
     def _task_done(self, peer: Peer, message: TaskDone) -> None:
@@ -332,18 +331,8 @@ class Desk:
 
 def _done(peer: Peer, message: TaskDone) -> DoneEntry:
     """What an agent says about the end of an attempt, for the scheduler."""
-    outcome = _check_payload(message.result.outcome, "result")
+    outcome = check_payload(message.result.outcome, "result")
     return DoneEntry(peer.device_id, message.task_id, message.attempt, message.result.success, outcome)
-
-
-def _check_payload(value: Any, name: str, limit: int = DATA_LIMIT) -> bytes:
-    """The JSON of what a client may fill as it likes; raises BadMessage if nobody could take it."""
-    if not storable(value.result if isinstance(value, Success | Failure) else value):
-        raise BadMessage(f"`{name}` holds an integer of over 64 bits, or is nested over {DEPTH_LIMIT} deep")
-    encoded = encode(value)
-    if len(encoded) > limit:
-        raise BadMessage(f"`{name}` is larger than {limit // 1024} KiB")
-    return encoded
 
 
 def _reconciliation(peer: Peer, message: Register) -> tuple[TaskStreamEntry, ...]:

@@ -1,4 +1,4 @@
-"""The wiring of the REST routes beside API.md's: blobs, allocations, the pool, its system."""
+"""The wiring of the REST routes beside API.md's: blobs, allocations, tasks, the pool, its system."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gateway.metrics import Counters, Gauges
 from gateway.pool import PoolRoutes
 from gateway.relay import Relay
 from gateway.system_view import SystemView
+from gateway.tasks import TaskRoutes
 from gateway.toll import Toll
 from gateway.uplink import Uplink
 from gateway.vitals import Pulse
@@ -28,6 +29,8 @@ from rpn.store.connection import Connection
 from rpn.store.follower import Follower
 from rpn.store.keys import Keys
 from rpn.store.rates import Rates
+from rpn.store.task_index import TaskIndex
+from rpn.store.tasks import Tasks
 from rpn.store.vitals import VitalsStore
 
 
@@ -65,8 +68,12 @@ class Extensions:
         relay.on_answer = callers.answered
         store = AllocationStore(connection, keys)
         self._routes += AllocationRoutes(self._settings, guard, callers, calls, store).routes()
+        tasks = TaskRoutes(
+            self._settings, guard, errands, Tasks(connection, keys), TaskIndex(connection, keys)
+        )
+        self._routes += tasks.routes()
         self._routes += PoolRoutes(guard, replica, callers, connection, keys, follower.now_ms).routes()
-        return [callers.run]
+        return [callers.run, tasks.waits.run]
 
     def add_system(
         self,

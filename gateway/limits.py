@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from ipaddress import ip_address, ip_network
+from typing import Any
 
+from rpn.codec import DEPTH_LIMIT, encode, storable
 from rpn.errors import BadMessage, BadRequirements
-from rpn.model import Requirements
+from rpn.model import Failure, Requirements, Success
 
+DATA_LIMIT = 256 * 1024
+"""bytes of JSON in a task's `data`, and of a task's result"""
 ERROR_LIMIT, ERROR_SPAN_S = 50, 60.0
 """refused messages a connection may cause in this time"""
 REGISTER_LIMIT, REGISTER_SPAN_S = 20, 10.0
@@ -25,6 +29,16 @@ def check_ttl(ttl_s: float, limit_s: float) -> None:
     """Raise BadMessage when something is to be held for too long."""
     if ttl_s > limit_s:
         raise BadMessage(f"`ttl` is at most {limit_s:g} s (RPN_ALLOCATION_TTL_LIMIT_S)")
+
+
+def check_payload(value: Any, name: str, limit: int = DATA_LIMIT) -> bytes:
+    """The JSON of what a client may fill as it likes; raises BadMessage if nobody could take it."""
+    if not storable(value.result if isinstance(value, Success | Failure) else value):
+        raise BadMessage(f"`{name}` holds an integer of over 64 bits, or is nested over {DEPTH_LIMIT} deep")
+    encoded = encode(value)
+    if len(encoded) > limit:
+        raise BadMessage(f"`{name}` is larger than {limit // 1024} KiB")
+    return encoded
 
 
 class Window:

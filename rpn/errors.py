@@ -6,9 +6,10 @@
     ├── NotAllowed          well said, but not by this connection or not now
     │   ├── NotRegistered, WrongDevice, NotAccepted, Unauthorized, Forbidden, BadOrigin, BadHost
     ├── Conflict            it contradicts what is already there
-    │   └── TaskConflict, RequestConflict
+    │   └── TaskConflict, AmbiguousTask, RequestConflict
     ├── LimitReached        a named limit stands in the way
-    │   ├── DeviceLimit, ObserverLimit, RateLimited, QueueFull, BlobTooLarge, BlobQuota, TooManyErrors
+    │   ├── DeviceLimit, ObserverLimit, RateLimited, QueueFull, TaskQuota, BlobTooLarge, BlobQuota,
+    │   │   TooManyErrors
     ├── Unavailable         not the caller's fault; certainly not done
     │   ├── StoreUnavailable, Draining, NoAnswer
     ├── Ended               why the server closes a connection
@@ -130,6 +131,12 @@ class RequestConflict(Conflict):
     code = "REQUEST_CONFLICT"
 
 
+class AmbiguousTask(Conflict):
+    """Several submitters have a task of this id: say whose is meant."""
+
+    code = "AMBIGUOUS_TASK"
+
+
 class LimitReached(RPNError):
     """A named limit stands in the way."""
 
@@ -160,6 +167,12 @@ class QueueFull(LimitReached):
     """The pool holds as many open tasks as it may (`RPN_OPEN_TASK_LIMIT`)."""
 
     code = "QUEUE_FULL"
+
+
+class TaskQuota(LimitReached):
+    """The submitter has as many open tasks as one may have (`RPN_SUBMITTER_TASK_LIMIT`)."""
+
+    code = "QUOTA"
 
 
 class BlobTooLarge(LimitReached):

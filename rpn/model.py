@@ -226,15 +226,13 @@ class Reason(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=Tr
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]
 
 
-class Task(Struct, frozen=True, rename="camel", kw_only=True):
-    """Work to be run once, on one device."""
+class TaskBrief(Struct, frozen=True, rename="camel", kw_only=True):
+    """A task without its payload: all that decides where and when it runs."""
 
     id: Name
     type: Name
     submitter_id: Name
     requirements: Requirements = Requirements()
-    data: dict[str, Any] = {}
-    """for `compute`: `command`, a name the device's owner registered or a built-in, and `input`"""
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     """higher runs earlier"""
     timeout_s: Seconds | None = field(default=None, name="timeout")
@@ -247,6 +245,13 @@ class Task(Struct, frozen=True, rename="camel", kw_only=True):
     """devices it may be lost with before it counts as poison; by default the pool's setting"""
     parent_id: Name | None = None
     """the submitter's task that this one belongs to: it is cancelled together with that"""
+
+
+class Task(TaskBrief, frozen=True, rename="camel", kw_only=True):
+    """Work to be run once, on one device."""
+
+    data: dict[str, Any] = {}
+    """for `compute`: `command`, a name the device's owner registered or a built-in, and `input`"""
 
 
 class TaskState(StrEnum):
@@ -266,6 +271,36 @@ class TaskState(StrEnum):
 
 
 _FINAL = {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.EXPIRED}
+
+
+class TaskInfo(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """Where a task is, for whoever asks; times are UTC, ISO 8601 with milliseconds and Z."""
+
+    task_id: str
+    submitter_id: str
+    type: str
+    state: TaskState
+    requirements: Requirements
+    attempts: int
+    """how many there were"""
+    submitted_at: str
+    priority: int = 0
+    parent_id: str | None = None
+    device_id: str | None = None
+    """where it runs, or ran last"""
+    assigned_at: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    stopping: str | None = None
+    """why its attempt was told to stop, while it has not ended: cancelled, timeout"""
+    progress: float | None = None
+    """of its current or last attempt, 0 to 1"""
+    log: str | None = None
+    """the end of what it printed"""
+    result: Any = UNSET
+    """its outcome: `{success: true, result}` or `{success: false, error, code}`"""
+    reason: Reason | None = None
+    """why it waits"""
 
 
 class Outcome(StrEnum):

@@ -82,8 +82,10 @@ class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
     """what may wait for one client before it counts as lagging"""
     drain_s: Duration = 3
     """over how long closes are spread when the gateway goes away"""
-    open_task_limit: Count = 100_000
+    open_task_limit: Count = 250_000
     """tasks not finished yet, over the whole pool"""
+    submitter_task_limit: Count = 100_000
+    """tasks not finished yet, of one submitter"""
     call_limit_s: Duration = 5
     """how long a REST request waits for the scheduler"""
     allocation_ttl_s: Duration = 300

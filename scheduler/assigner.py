@@ -9,8 +9,9 @@ from rpn.store.records import TaskLife
 from scheduler import life as lives
 from scheduler.amounts import Amounts
 from scheduler.desk import Desk
-from scheduler.foreman import Foreman, assignment
+from scheduler.foreman import Foreman
 from scheduler.open_tasks import OpenTask, OpenTasks
+from scheduler.orders import Orders
 from scheduler.placement import best_fit
 from scheduler.shortfall import explain, feasible
 
@@ -22,7 +23,8 @@ REVIEW_EVERY_MS = 250
 class Assigner:
     """Takes tasks out of the queue."""
 
-    def __init__(self, desk: Desk, tasks: OpenTasks, foreman: Foreman) -> None:
+    def __init__(self, desk: Desk, tasks: OpenTasks, foreman: Foreman, orders: Orders) -> None:
+        self._orders = orders
         self._tasks = tasks
         self._foreman = foreman
         self._ledger = desk.ledger
@@ -120,7 +122,7 @@ class Assigner:
         decision = self._docket.decide(undo=partial(self._take_back, task, turn.life, before))
         decision.rest_on(offer.device_id, presence)
         self._tasks.move(decision, task, turn, now_ms)
-        self._courier.tell(decision, offer.device_id, assignment(task))
+        self._orders.give(decision, task, presence)
         self._foreman.assigned(task, now_ms)
         self._counts.attempts += 1
         return True

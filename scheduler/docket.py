@@ -39,4 +39,8 @@ class Docket:
     def collect(self) -> list[Item]:
         """All of them, once; those that turned out empty are left out."""
         items, self._items = self._items, []
-        return [item for item in items if item.decision.commands or item.decision.deliveries]
+        return [item for item in items if _says_something(item.decision)]
+
+
+def _says_something(decision: Decision) -> bool:
+    return bool(decision.commands or decision.deliveries or decision.orders)

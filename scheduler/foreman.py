@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from rpn.messages import TaskAssign, TaskCancelled
-from rpn.model import Outcome, TaskState
+from rpn.codec import unpack_record
+from rpn.messages import TaskCancelled
+from rpn.model import Outcome, TaskBrief, TaskState
 from rpn.replica import Change
 from rpn.store.commits import Decision
 from rpn.store.keys import task_member
@@ -19,12 +20,14 @@ from rpn.store.records import (
     StartedEntry,
     StoredTask,
     SubmitEntry,
+    TaskLife,
     TaskStreamEntry,
 )
 from scheduler import life as lives
 from scheduler.desk import Desk
 from scheduler.keeper import Keeper
 from scheduler.open_tasks import OpenTask, OpenTasks
+from scheduler.orders import Orders
 from scheduler.poison import blaming
 from scheduler.queue import TaskKey
 
@@ -52,13 +55,15 @@ _coded = msgspec.json.Decoder(_Coded)
 class Foreman:
     """The tasks' side of the matchmaker, except for finding them devices."""
 
-    def __init__(self, desk: Desk, tasks: OpenTasks) -> None:
+    def __init__(self, desk: Desk, tasks: OpenTasks, orders: Orders) -> None:
+        self._orders = orders
         self._devices = desk.devices
         self._tasks = tasks
         self._courier = desk.courier
         self._docket = desk.docket
         self._counts = desk.counts
         self._max_attempts = desk.settings.max_attempts
+        self._retention_ms = desk.settings.task_retention_s * 1000
         self._account_limit_ms = int(desk.settings.cancel_limit_s * 1000)
         self._accounts = Keeper()
         """attempts that must be heard of by then; only in memory, a new leader asks all anew"""
@@ -71,11 +76,17 @@ class Foreman:
         return len(self._waiting)
 
     def load(self, stored: list[StoredTask], now_ms: int) -> None:
-        """Take over the tasks that the store has open."""
+        """Take over the tasks that the store has open; all are there before one is cancelled."""
+        cancelled: list[OpenTask] = []
         for each in stored:
             with blaming("open", task_member(each.task.submitter_id, each.task.id), each):
                 task = self._admit(self._docket.decide(), each, now_ms)
             self._taken_over[task.key] = task.life.submitted_ms
+            if each.cancelled:
+                cancelled.append(task)
+        for task in cancelled:
+            if self._tasks.get(task.key) is task:
+                self._cancel(task, now_ms)
 
     def take(self, entry_id: str, entry: TaskStreamEntry, stored: StoredTask | None, now_ms: int) -> None:
         """One entry of the stream of tasks; `stored` is the task of a submit."""
@@ -87,12 +98,11 @@ class Foreman:
         decision.task_entry_processed(entry_id)
         match entry:
             case SubmitEntry():
-                if stored is not None:
-                    self._submit(decision, stored, now_ms)
+                self._submit(decision, entry, stored or _told(entry_id, entry), now_ms)
             case CancelEntry():
                 task = self._tasks.get((entry.submitter_id, entry.task_id))
                 if task is not None:
-                    self._cancel(decision, task, now_ms)
+                    self._cancel(task, now_ms)
             case _:
                 self._reported(decision, entry, now_ms)
 
@@ -180,23 +190,39 @@ class Foreman:
             if task.life.session != entry.session:
                 self._lose(decision, task, now_ms)
 
-    def _submit(self, decision: Decision, stored: StoredTask, now_ms: int) -> None:
+    def _submit(self, decision: Decision, entry: SubmitEntry, stored: StoredTask | None, now_ms: int) -> None:
         """A task is new, unless it was in the backlog; it may even have ended since it was read."""
-        key = stored.task.submitter_id, stored.task.id
-        if stored.life.state.final or self._taken_over.pop(key, None) == stored.life.submitted_ms:
+        key = entry.submitter_id, entry.task_id
+        if stored is None or stored.life.state.final or self._taken_over_as(key, stored.life.submitted_ms):
             return
         if self._tasks.get(key) is None:
-            self._admit(decision, stored, now_ms)
+            task = self._admit(decision, stored, now_ms)
+            if stored.cancelled:
+                self._cancel(task, now_ms)
+            elif entry.record:
+                self._orders.keep(task, entry.record)
+
+    def _taken_over_as(self, key: TaskKey, submitted_ms: int) -> bool:
+        """Whether the task of this entry was in the backlog.
+
+        Its id comes back for another task at the earliest when the first is over and forgotten.
+        """
+        taken_ms = self._taken_over.pop(key, None)
+        return taken_ms is not None and submitted_ms - taken_ms < self._retention_ms
 
     def _admit(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
         task = self._tasks.add(decision, stored, now_ms)
-        if stored.cancelled:
-            self._cancel(decision, task, now_ms)
-        elif task.holding:
+        if task.holding:
             self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
         return task
 
-    def _cancel(self, decision: Decision, task: OpenTask, now_ms: int) -> None:
+    def _cancel(self, task: OpenTask, now_ms: int) -> None:
+        """Its children first, so that a leader who comes between finds it open and goes on."""
+        for each in reversed(self._tasks.family(task)):
+            self._cancel_alone(each, now_ms)
+
+    def _cancel_alone(self, task: OpenTask, now_ms: int) -> None:
+        decision = self._docket.decide()
         if task.life.state is TaskState.QUEUED:
             self._tasks.move(decision, task, lives.cancel(task.life, now_ms=now_ms), now_ms)
         elif not task.life.ending:
@@ -222,14 +248,21 @@ class Foreman:
                 if task.life.state is TaskState.ASSIGNED:
                     self._tasks.move(decision, task, lives.start(task.life, now_ms=now_ms), now_ms)
             case ProgressEntry():
-                if self._courier.knows_extensions(task.task.submitter_id):
-                    self._courier.forward(decision, task.task.submitter_id, entry.frame)
+                self._progressed(decision, task, entry)
             case DoneEntry() if _returned(entry):
                 back = lives.take_back(task.task, task.life, now_ms=now_ms)
                 self._tasks.move(decision, task, back, now_ms)
             case DoneEntry():
                 ended = lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
                 self._tasks.move(decision, task, ended, now_ms)
+
+    def _progressed(self, decision: Decision, task: OpenTask, entry: ProgressEntry) -> None:
+        """Pass it on, and keep it for whoever asks later."""
+        part = "" if entry.progress is None else f"{entry.attempt} {entry.progress}"
+        if part or entry.log:
+            decision.note(*task.key, part, entry.log)
+        if self._tasks.tells(task):
+            self._courier.forward(decision, task.task.submitter_id, entry.frame)
 
     def _lose(self, decision: Decision, task: OpenTask, now_ms: int) -> None:
         lost = lives.lose(task.task, task.life, now_ms=now_ms, max_attempts=self._max_attempts)
@@ -242,7 +275,7 @@ class Foreman:
         if life.ending:
             self._tell_stop(decision, life.device_id, task.task.id, life.attempt, life.ending)
         elif life.state is TaskState.ASSIGNED:
-            self._courier.tell(decision, life.device_id, assignment(task))
+            self._orders.give(decision, task, self._courier.presence(life.device_id))
 
     def _tell_stop(self, decision: Decision, device_id: str, task_id: str, attempt: str, why: str) -> None:
         message = TaskCancelled(task_id=task_id, attempt=attempt, reason=why)
@@ -254,14 +287,9 @@ def _returned(entry: DoneEntry) -> bool:
     return not entry.success and _coded.decode(entry.outcome).code == Outcome.RETURNED
 
 
-def assignment(task: OpenTask) -> TaskAssign:
-    """What the agent is told to run."""
-    return TaskAssign(
-        task_id=task.task.id,
-        attempt=task.life.attempt,
-        task_type=task.task.type,
-        submitter_id=task.task.submitter_id,
-        requirements=task.task.requirements,
-        data=task.task.data,
-        timeout_s=task.task.timeout_s,
-    )
+def _told(entry_id: str, entry: SubmitEntry) -> StoredTask | None:
+    """The task of an entry that has it all; an entry's id begins with its time."""
+    if not entry.record:
+        return None
+    life = TaskLife(TaskState.QUEUED, int(entry_id.partition("-")[0]), called=entry.called)
+    return StoredTask(unpack_record(TaskBrief, entry.record), life, cancelled=False)

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rpn.model import Failure, Outcome, Task, TaskState
+from rpn.model import Failure, Outcome, TaskBrief, TaskState
 from rpn.settings import SchedulerSettings
 from rpn.store.records import TaskLife
 
@@ -61,7 +61,7 @@ def queued_ms(life: TaskLife) -> int:
     return max(life.submitted_ms, life.ended_ms)
 
 
-def alarm_ms(task: Task, life: TaskLife, settings: SchedulerSettings, *, now_ms: int) -> int | None:
+def alarm_ms(task: TaskBrief, life: TaskLife, settings: SchedulerSettings, *, now_ms: int) -> int | None:
     """When somebody must look after this task, if nothing happens before."""
     if life.state is TaskState.QUEUED:
         timeout_s = task.queue_timeout_s or settings.queue_timeout_s
@@ -123,11 +123,11 @@ def cancel(life: TaskLife, *, now_ms: int) -> Turn:
     return _over(life, TaskState.CANCELLED, msgspec.json.encode(failure), now_ms)
 
 
-def lose(task: Task, life: TaskLife, *, now_ms: int, max_attempts: int) -> Turn:
+def lose(task: TaskBrief, life: TaskLife, *, now_ms: int, max_attempts: int) -> Turn:
     """Its device is gone, or does not have it any more."""
     if life.ending:
         return give_up(life, now_ms=now_ms)
-    lost = msgspec.structs.replace(life, lost_with=[*life.lost_with, life.device_id])
+    lost = msgspec.structs.replace(life, lost_with=(*life.lost_with, life.device_id))
     if task.retries is not None and life.attempts > task.retries:
         text = f"its device was lost, and it may be run again {task.retries} times"
         return _failed(lost, Outcome.LOST, text, now_ms)
@@ -137,7 +137,7 @@ def lose(task: Task, life: TaskLife, *, now_ms: int, max_attempts: int) -> Turn:
     return _queued(lost, now_ms)
 
 
-def take_back(task: Task, life: TaskLife, *, now_ms: int) -> Turn:
+def take_back(task: TaskBrief, life: TaskLife, *, now_ms: int) -> Turn:
     """Its device's owner wants the device back: it counts as lost only if it may have begun to work."""
     begun = life.state is TaskState.RUNNING
     if life.ending or (begun and task.retries is not None and life.attempts > task.retries):

@@ -21,6 +21,7 @@ from scheduler.holding import ALLOCATION, REQUESTER
 from scheduler.keeper import Keeper
 from scheduler.news import News
 from scheduler.open_tasks import TASK, OpenTasks
+from scheduler.orders import Orders
 from scheduler.overview import Overview
 from scheduler.poison import Poison, blaming
 from scheduler.queue import TaskKey
@@ -49,6 +50,8 @@ class Matchmaker:
         self.ledger = desk.ledger
         self.news = News()
         """what is to be told of what was written"""
+        self.orders = Orders()
+        """to agents, which lack their payloads still"""
         self._devices = devices
         self._counts = counts
         self._poison = poison
@@ -57,8 +60,8 @@ class Matchmaker:
         self._courier = desk.courier
         self._allocations = Allocations(desk)
         self._tasks = OpenTasks(desk)
-        self._foreman = Foreman(desk, self._tasks)
-        self._assigner = Assigner(desk, self._tasks, self._foreman)
+        self._foreman = Foreman(desk, self._tasks, self.orders)
+        self._assigner = Assigner(desk, self._tasks, self._foreman, self.orders)
         self._overview = Overview(desk, self._allocations.held, self._tasks)
         self._absent = Keeper()
         self._request_entries: deque[tuple[str, RequestStreamEntry]] = deque()

@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 
 from rpn.messages import TaskResultMessage, TaskStatus
-from rpn.model import Task, TaskState
+from rpn.model import TaskBrief, TaskState
 from rpn.store.commits import Decision
 from rpn.store.keys import task_member, task_of
 from rpn.store.records import StoredTask, TaskLife
@@ -26,16 +26,21 @@ TASK = "task:"
 class OpenTask:
     """One task that is not over."""
 
-    __slots__ = ("life", "need", "task")
+    __slots__ = ("key", "life", "need", "record", "task")
 
-    def __init__(self, task: Task, life: TaskLife) -> None:
+    def __init__(self, key: TaskKey, task: TaskBrief, life: TaskLife) -> None:
+        self.key = key
         self.task = task
         self.life = life
         self.need = needed(task.requirements)
+        self.record = b""
+        """all of it, packed, while it is at hand"""
 
     @property
-    def key(self) -> TaskKey:
-        return self.task.submitter_id, self.task.id
+    def parent(self) -> TaskKey | None:
+        """The task that this one belongs to, open or not; its own parent counts as none."""
+        parent_id = self.task.parent_id
+        return None if parent_id in (None, self.task.id) else (self.task.submitter_id, parent_id)
 
     @property
     def holding(self) -> str:
@@ -58,6 +63,7 @@ class OpenTasks:
         self._used: dict[str, tuple[Amounts, int]] = {}
         self.reserved = NOTHING
         """by all attempts together"""
+        self._children: dict[TaskKey, dict[TaskKey, None]] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -86,6 +92,17 @@ class OpenTasks:
         holders = self._ledger.holders(device_id)
         return [self._by_attempt[holder] for holder in holders if holder in self._by_attempt]
 
+    def family(self, task: OpenTask) -> list[OpenTask]:
+        """This task and the open ones that belong to it, parents before their children."""
+        found = {task.key: task}
+        waiting = [task.key]
+        while waiting:
+            for key in self._children.get(waiting.pop(), ()):
+                if key not in found:
+                    found[key] = self._tasks[key]
+                    waiting.append(key)
+        return list(found.values())
+
     def of_deadline(self, name: str) -> OpenTask | None:
         """The task that a deadline is about."""
         return self._tasks.get(task_of(name.removeprefix(TASK)))
@@ -103,8 +120,11 @@ class OpenTasks:
 
     def add(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
         """A task as the store has it; its deadline is set if it lacks one."""
-        task = OpenTask(stored.task, stored.life)
+        key = stored.task.submitter_id, stored.task.id
+        task = OpenTask(key, stored.task, stored.life)
         self._tasks[task.key] = task
+        if task.parent is not None:
+            self._children.setdefault(task.parent, {})[task.key] = None
         self._enter(task)
         if _deadline(task) not in self._keeper:
             self._set_alarm(decision, task, now_ms)
@@ -139,9 +159,13 @@ class OpenTasks:
         if at_ms is not None:
             self._keeper.remember(_deadline(task), at_ms)
 
+    def tells(self, task: OpenTask) -> bool:
+        """Whether its submitter wants to hear of it before it is over."""
+        return not task.life.called and self._courier.knows_extensions(task.task.submitter_id)
+
     def _tell_state(self, decision: Decision, task: OpenTask) -> None:
         """To its submitter, if that opted in."""
-        if not self._courier.knows_extensions(task.task.submitter_id):
+        if not self.tells(task):
             return
         life = task.life
         status = TaskStatus(
@@ -154,11 +178,21 @@ class OpenTasks:
 
     def _end(self, decision: Decision, task: OpenTask, outcome: bytes) -> None:
         del self._tasks[task.key]
+        self._leave_parent(task)
         self._keeper.clear(decision, _deadline(task))
         decision.end_life(*task.key, task.life, outcome, retention_s=self._settings.task_retention_s)
+        self._counts.tasks_ended[task.life.state] += 1
+        if task.life.called:
+            return
         result = TaskResultMessage(task_id=task.task.id, result=msgspec.Raw(outcome))
         self._courier.bring(decision, task.task.submitter_id, result, inbox_id=f"task:{task.task.id}")
-        self._counts.tasks_ended[task.life.state] += 1
+
+    def _leave_parent(self, task: OpenTask) -> None:
+        siblings = self._children.get(task.parent) if task.parent is not None else None
+        if task.parent is not None and siblings is not None:
+            siblings.pop(task.key, None)
+            if not siblings:
+                del self._children[task.parent]
 
     def _become(self, task: OpenTask, life: TaskLife) -> None:
         """Change a life, and with it the queue, the ledger and what the submitter has."""

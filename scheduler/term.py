@@ -115,9 +115,11 @@ class Term:
                 self._wake.set()
 
     async def _submitted(self, entries: list[tuple[str, TaskStreamEntry]]) -> dict[TaskKey, StoredTask]:
-        """The tasks that these entries submit; an entry carries only the name."""
+        """The tasks that these entries submit, unless the entry has it all."""
         names = [
-            (entry.submitter_id, entry.task_id) for _, entry in entries if isinstance(entry, SubmitEntry)
+            (entry.submitter_id, entry.task_id)
+            for _, entry in entries
+            if isinstance(entry, SubmitEntry) and not entry.record
         ]
         if not names:
             return {}
@@ -128,9 +130,17 @@ class Term:
         while True:
             self._wake.clear()
             changes, self._changes = self._changes, []
-            await self._commit(self._matchmaker.decide(changes, self._clock()))
+            items = self._matchmaker.decide(changes, self._clock())
+            await self._fetch()
+            await self._commit(items)
             self._room.set()
             await self._rest(self._matchmaker.rest_ms(self._clock(), limit_ms=self._renew_ms))
+
+    async def _fetch(self) -> None:
+        """The payloads of what is to be run."""
+        orders = self._matchmaker.orders
+        missing = orders.missing()
+        orders.fill(dict(zip(missing, await self._tasks.records(missing), strict=True)))
 
     async def _commit(self, items: list[Item]) -> None:
         """Write the decisions; with none, renew the lease if that is due."""

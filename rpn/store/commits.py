@@ -37,7 +37,7 @@ class Delivery(NamedTuple):
 class Decision:
     """One all-or-nothing part of a commit."""
 
-    __slots__ = ("charges", "commands", "deliveries", "news", "rests")
+    __slots__ = ("charges", "commands", "deliveries", "news", "orders", "rests")
 
     def __init__(self) -> None:
         self.rests: dict[str, str] = {}
@@ -45,6 +45,8 @@ class Decision:
         """(command, key, arguments...); the key by its name in Keys, or as (name, its arguments...)"""
         self.deliveries: list[Delivery] = []
         self.charges: list[Charge] = []
+        self.orders = 0
+        """deliveries that are to come, when payloads have been fetched"""
         self.news: list[tuple[str, dict[str, Any]]] = []
         """what the pool may be told once this is written: a `pool_event`'s kind and fields"""
 
@@ -82,10 +84,13 @@ class Decision:
         self, submitter_id: str, task_id: str, life: TaskLife, outcome: bytes, *, retention_s: float
     ) -> None:
         """The task is over; its result is kept for `retention_s`."""
-        task = ("task", submitter_id, task_id)
-        self.commands.append(("HSET", task, "life", pack_record(life), "result", outcome))
-        self.commands.append(("PEXPIRE", task, int(retention_s * 1000)))
-        self.commands.append(("ZREM", "open", task_member(submitter_id, task_id)))
+        member, retention_ms = task_member(submitter_id, task_id), int(retention_s * 1000)
+        words = (submitter_id, member, life.submitted_ms, pack_record(life), outcome, retention_ms)
+        self.commands.append(("END", ("task", submitter_id, task_id), *words))
+
+    def note(self, submitter_id: str, task_id: str, progress: str, log: str) -> None:
+        """How far it is (`ATTEMPT PART`, or empty), and what it has printed since."""
+        self.commands.append(("NOTE", ("task", submitter_id, task_id), progress, log))
 
     def due(self, member: str, at_ms: int) -> None:
         """Something is to happen at this time (the store's clock)."""
@@ -123,7 +128,7 @@ class Commits:
     def __init__(
         self, connection: Connection, keys: Keys, *, fence: int, lease_ms: int, inbox_ttl_ms: int
     ) -> None:
-        self._script = Script(connection, "scheduler_commit")
+        self._script = Script(connection, "scheduler_words", "scheduler_commit")
         self._keys = keys
         self._fence = fence
         self._lease_ms = lease_ms
@@ -150,7 +155,8 @@ class Commits:
     def _packed(self, decisions: list[Decision]) -> tuple[list[str], bytes]:
         """The keys the script needs, and the decisions with keys as their numbers."""
         k = self._keys
-        numbers = {k.lease: 1, k.meta: 2, k.sessions: 3}
+        fixed = (k.lease, k.meta, k.sessions, k.open, k.open_counts, k.ended, k.names)
+        numbers = {key: number for number, key in enumerate(fixed, start=1)}
 
         def number(key: str) -> int:
             return numbers.setdefault(key, len(numbers) + 1)

@@ -5,6 +5,29 @@ The braces keep all keys of a pool in one cluster slot, so that one script may t
 
 from __future__ import annotations
 
+_PERMANENT = (
+    "meta",
+    "devices",
+    "sessions",
+    "resources",
+    "seen",
+    "lost",
+    "gateways",
+    "batches",
+    "requests",
+    "tasks",
+    "tokens",
+    "audit",
+    "allocations",
+    "open",
+    "standing",
+    "open_counts",
+    "ended",
+    "names",
+    "due",
+    "fence",
+)
+
 
 class Keys:
     """The keys of one pool."""
@@ -28,6 +51,12 @@ class Keys:
         self.allocations = prefix + "allocations"
         self.open = prefix + "open"
         self.standing = prefix + "standing"
+        self.open_counts = prefix + "open_counts"
+        """submitter -> how many of its tasks are open"""
+        self.ended = prefix + "ended"
+        """the tasks that ended last, as many as `ENDED_LIMIT`"""
+        self.names = prefix + "names"
+        """`ID:SUBMITTER` of every task in `open` and `ended`"""
         self.due = prefix + "due"
         self.lease = prefix + "lease"
         self.fence = prefix + "fence"
@@ -44,27 +73,7 @@ class Keys:
     @property
     def permanent(self) -> frozenset[str]:
         """Those that never expire."""
-        return frozenset(
-            {
-                self.meta,
-                self.devices,
-                self.sessions,
-                self.resources,
-                self.seen,
-                self.lost,
-                self.gateways,
-                self.batches,
-                self.requests,
-                self.tasks,
-                self.tokens,
-                self.audit,
-                self.allocations,
-                self.open,
-                self.standing,
-                self.due,
-                self.fence,
-            }
-        )
+        return frozenset(getattr(self, name) for name in _PERMANENT)
 
     def task(self, submitter_id: str, task_id: str) -> str:
         return self.prefix + "task:" + task_member(submitter_id, task_id)

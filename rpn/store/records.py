@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from rpn.model import Allocation, Requirements, Share, Task, TaskState
+from rpn.model import Allocation, Requirements, Share, TaskBrief, TaskState
 from rpn.replica import iso
 
 
@@ -97,6 +97,10 @@ class SubmitEntry(Entry, frozen=True, tag="submit"):
 
     submitter_id: str
     task_id: str
+    record: bytes = b""
+    """its record, when that is small: then nobody needs to read it from its key"""
+    called: bool = False
+    """its submitter is no device"""
 
 
 class CancelEntry(Entry, frozen=True, tag="cancel"):
@@ -122,6 +126,9 @@ class ProgressEntry(Entry, frozen=True, tag="progress"):
     attempt: str
     frame: bytes
     """the `task_progress` for the submitter, ready made"""
+    progress: float | None = None
+    """0 to 1"""
+    log: str = ""
 
 
 class DoneEntry(Entry, frozen=True, tag="done"):
@@ -204,18 +211,18 @@ class TaskLife(Struct, frozen=True, array_like=True):
     assigned_ms: int = 0
     started_ms: int = 0
     ended_ms: int = 0
-    lost_with: list[str] = []
+    lost_with: tuple[str, ...] = ()
     """devices it was lost with"""
     ending: str = ""
     """why its current attempt is being stopped: cancelled, timeout; empty while it is wanted"""
+    called: bool = False
+    """its submitter is no device: nothing is brought to it, it comes and asks"""
 
 
 class StoredTask(Struct, frozen=True):
     """A task as it stands in the store."""
 
-    task: Task
+    task: TaskBrief
     life: TaskLife
     cancelled: bool
     """marked as not wanted any more"""
-    result: bytes
-    """its outcome as JSON; empty while open"""

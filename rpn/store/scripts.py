@@ -23,11 +23,12 @@ def source(name: str) -> str:
 
 
 class Script:
-    """One step, ready to run."""
+    """One step, ready to run: one file, or several of which the first is the beginning."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, *names: str) -> None:
         self._connection = connection
-        self._source = source(name)
+        first, *others = map(source, names)
+        self._source = first + "".join(each.partition("\n")[2] for each in others)
         self._digest = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
 
     def words(self, keys: list[str], args: list[Any]) -> tuple[Any, ...]:

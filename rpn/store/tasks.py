@@ -9,19 +9,32 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rpn.codec import pack_record, unpack_record
-from rpn.errors import QueueFull, TaskConflict
-from rpn.model import Task, TaskState
+from rpn.errors import QueueFull, TaskConflict, TaskQuota
+from rpn.model import Task, TaskBrief, TaskState
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member
 from rpn.store.records import CancelEntry, StoredTask, SubmitEntry, TaskLife, TaskStreamEntry
 from rpn.store.scripts import Script
 from rpn.store.steps import Step
 
-_FIELDS = ("task", "life", "submitted_ms", "cancelled", "result")
+_ORDER = ("id", "type", "submitterId", "requirements", "data", "priority")
+"""how the first version began"""
 _FIRST = ("timeout", "queueTimeout", "retries")
 """what the first version wrote also where it was null"""
 _NOTHING = msgspec.Raw(b"null")
 _said = msgspec.json.Decoder(dict[str, msgspec.Raw])
+SMALL_TASK = 1024
+"""bytes of a record that travels with its entry; a larger one has a brief beside it"""
+
+_FIELDS = ("brief", "life", "submitted_ms", "cancelled")
+_BRIEF_FIELDS = TaskBrief.__struct_fields__
+
+
+class TaskLimits(NamedTuple):
+    """How many tasks may be open."""
+
+    pool: int
+    submitter: int
 
 
 class Submitted(NamedTuple):
@@ -29,6 +42,15 @@ class Submitted(NamedTuple):
 
     state: TaskState
     attempts: int
+    result: bytes
+    """its outcome as JSON; empty while it is open"""
+
+
+class Cancelled(NamedTuple):
+    """A task that was marked as not wanted, or was over already."""
+
+    state: TaskState | None
+    """where it is; None when it is not there"""
     result: bytes
     """its outcome as JSON; empty while it is open"""
 
@@ -43,33 +65,40 @@ class Tasks:
         self._cancel = Script(connection, "task_cancel")
         self._report = Script(connection, "task_report")
 
-    def submit(self, task: Task, *, open_limit: int) -> Step[Submitted]:
-        """Take a task in; the same again is answered with where it is.
+    def submit(self, task: Task, limits: TaskLimits, *, called: bool = False) -> Step[Submitted]:
+        """Take a task in; the same again is answered with where it is. `called`: not by a device.
 
-        Answers TaskConflict when the id stands for another task, QueueFull at the limit.
+        Answers TaskConflict when the id stands for another task, QueueFull or TaskQuota at a limit.
         """
-        k = self._keys
+        k, name = self._keys, (task.submitter_id, task.id)
+        record = pack_record(task)
+        is_small = len(record) <= SMALL_TASK
         args = [
-            pack_record(task),
+            record,
+            b"" if is_small else pack_record(brief(task)),
             digest(task),
-            pack_record(TaskLife(TaskState.QUEUED, 0)),
-            pack_record(SubmitEntry(task.submitter_id, task.id)),
-            task_member(task.submitter_id, task.id),
-            open_limit,
+            pack_record(TaskLife(TaskState.QUEUED, 0, called=called)),
+            pack_record(SubmitEntry(*name, record if is_small else b"", called)),
+            pack_record(CancelEntry(*name)),
+            task_member(*name),
+            task_member(task.id, task.submitter_id),
+            task.submitter_id,
+            *limits,
         ]
-        keys = [k.task(task.submitter_id, task.id), k.tasks, k.open]
-        return Step(self._submit, keys, args, lambda reply: _submitted(reply, task.id, open_limit))
+        parent = k.task(task.submitter_id, task.parent_id or task.id)
+        keys = [k.task(*name), k.tasks, k.open, k.open_counts, k.names, k.ended, parent]
+        return Step(self._submit, keys, args, lambda reply: _submitted(reply, task, limits))
 
-    def cancel(self, submitter_id: str, task_id: str, *, mark_ms: int) -> Step[bytes]:
-        """Mark a task as not wanted; answers its result if it is over already.
+    def cancel(self, submitter_id: str, task_id: str, *, mark_ms: int) -> Step[Cancelled]:
+        """Mark a task as not wanted, unless it is over.
 
-        A task that is not there yet will be born cancelled, for `mark_ms`.
+        One that is not there yet will be born cancelled, for `mark_ms`; with 0 it is left alone.
         """
         k = self._keys
         keys = [k.task(submitter_id, task_id), k.tasks, k.open]
         entry = pack_record(CancelEntry(submitter_id, task_id))
         args = [entry, task_member(submitter_id, task_id), mark_ms]
-        return Step(self._cancel, keys, args, lambda reply: reply[1] if reply[0] == b"OVER" else b"")
+        return Step(self._cancel, keys, args, _cancelled)
 
     def report(self, device_id: str, presence: str, entries: Sequence[TaskStreamEntry]) -> Step[bool]:
         """Hand an agent's reports to the scheduler; False when a newer session speaks for it.
@@ -80,9 +109,25 @@ class Tasks:
         return Step(self._report, [self._keys.sessions, self._keys.tasks], args, bool)
 
     async def load(self, names: list[tuple[str, str]]) -> list[StoredTask | None]:
-        """The tasks of these (submitter, id); None for one that is not there."""
+        """The tasks of these (submitter, id), without payload; None for one that is not there."""
         reads = [("HMGET", self._keys.task(*name), *_FIELDS) for name in names]
-        return [_stored(reply) for reply in await self._connection.commands(reads)]
+        replies = await self._connection.commands(reads)
+        small = [index for index, reply in enumerate(replies) if reply[0] is None and reply[1] is not None]
+        records = await self.records([names[index] for index in small])
+        for index, record in zip(small, records, strict=True):
+            replies[index][0] = record
+        return [_stored(reply) for reply in replies]
+
+    async def records(self, names: list[tuple[str, str]]) -> list[bytes | None]:
+        """Their whole records, packed, payload included."""
+        if not names:
+            return []
+        return await self._connection.commands([("HGET", self._keys.task(*name), "task") for name in names])
+
+
+def brief(task: Task) -> TaskBrief:
+    """The task without its payload."""
+    return TaskBrief(**{name: getattr(task, name) for name in _BRIEF_FIELDS})
 
 
 def digest(task: Task) -> str:
@@ -92,29 +137,39 @@ def digest(task: Task) -> str:
     came later counts only where it says something.
     """
     encoded = msgspec.json.encode(task, order="deterministic")
-    said = {
-        name: value for name, value in _said.decode(encoded).items() if name in _FIRST or value != _NOTHING
-    }
+    fields = _said.decode(encoded)
+    fields = {name: fields[name] for name in [*_ORDER, *fields]}
+    said = {name: value for name, value in fields.items() if name in _FIRST or value != _NOTHING}
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def _stored(reply: list[Any]) -> StoredTask | None:
-    description, life, submitted_ms, cancelled, result = reply
+    description, life, submitted_ms, cancelled = reply
     if description is None:
         return None
     found = unpack_record(TaskLife, life)
     if not found.submitted_ms:
         found = msgspec.structs.replace(found, submitted_ms=int(submitted_ms))
-    return StoredTask(unpack_record(Task, description), found, bool(cancelled), result or b"")
+    return StoredTask(unpack_record(TaskBrief, description), found, bool(cancelled))
 
 
-def _submitted(reply: list[Any], task_id: str, open_limit: int) -> Submitted:
+def _submitted(reply: list[Any], task: Task, limits: TaskLimits) -> Submitted:
     match reply[0]:
         case b"CONFLICT":
-            raise TaskConflict(f"task {task_id} was submitted before, with other content")
+            raise TaskConflict(f"task {task.id} was submitted before, with other content")
         case b"FULL":
-            raise QueueFull(f"the pool holds {open_limit} open tasks (RPN_OPEN_TASK_LIMIT)")
+            raise QueueFull(f"the pool holds {limits.pool} open tasks (RPN_OPEN_TASK_LIMIT)")
+        case b"QUOTA":
+            text = f"{task.submitter_id} has {limits.submitter} open tasks (RPN_SUBMITTER_TASK_LIMIT)"
+            raise TaskQuota(text)
         case b"KNOWN":
             life = unpack_record(TaskLife, reply[1])
             return Submitted(life.state, life.attempts, reply[2])
     return Submitted(TaskState.QUEUED, 0, b"")
+
+
+def _cancelled(reply: list[Any]) -> Cancelled:
+    if reply[0] == b"UNKNOWN":
+        return Cancelled(None, b"")
+    state = unpack_record(TaskLife, reply[1]).state
+    return Cancelled(state, reply[2] if reply[0] == b"OVER" else b"")

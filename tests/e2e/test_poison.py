@@ -16,7 +16,7 @@ from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
 from rpn.store.records import RequestEntry, TaskLife
 from rpn.store.steps import run_steps
-from rpn.store.tasks import Tasks
+from rpn.store.tasks import TaskLimits, Tasks
 from scheduler.allocations import AllocationEntry, Allocations
 from scheduler.app import Scheduler
 from scheduler.foreman import Foreman
@@ -53,7 +53,7 @@ async def until_left(connection: Connection, *, requests: int, tasks: int) -> No
 
 
 async def submit(connection: Connection, name: str) -> None:
-    await run_steps(connection, [Tasks(connection, KEYS).submit(task(name), open_limit=10)])
+    await run_steps(connection, [Tasks(connection, KEYS).submit(task(name), TaskLimits(10, 10))])
 
 
 async def test_undecidable_and_unreadable_entries_go_and_later_ones_stay(

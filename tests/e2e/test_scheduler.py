@@ -27,7 +27,7 @@ from rpn.store.pool import WHOEVER, Guarded, PoolStore, new_tip
 from rpn.store.records import AllocationRecord, DoneEntry, ReconcileEntry, RequestEntry, StartedEntry
 from rpn.store.requests import Requests
 from rpn.store.steps import Step, run_steps
-from rpn.store.tasks import Tasks
+from rpn.store.tasks import TaskLimits, Tasks
 from tests.support.scheduling import packed, resources, task
 
 PATIENCE_S = 15.0
@@ -64,7 +64,7 @@ class Gateway:
         await self._run_step(self._requests.enter(entry, presence=presence, mark=allocation_id))
 
     async def submit(self, task_id: str, **fields: Any) -> None:
-        await self._run_step(self.tasks.submit(task(task_id, **fields), open_limit=1000))
+        await self._run_step(self.tasks.submit(task(task_id, **fields), TaskLimits(1000, 1000)))
 
     async def deliver(self) -> None:
         """Read the mailbox for ever; agents start and finish at once."""

@@ -14,7 +14,7 @@ from rpn.store.connection import Connection
 from rpn.store.keys import Keys
 from rpn.store.pool import PoolStore
 from rpn.store.steps import Step, run_steps
-from rpn.store.tasks import Tasks
+from rpn.store.tasks import TaskLimits, Tasks
 from tests.ha.conftest import Replicated
 from tests.store.batches import Gateway
 from tests.store.deciding import task
@@ -42,7 +42,7 @@ class Accepted:
         number = 0
         while True:
             number += 1
-            step = self._tasks.submit(task(f"t{number}", submitter_id), open_limit=1_000_000)
+            step = self._tasks.submit(task(f"t{number}", submitter_id), TaskLimits(1_000_000, 1_000_000))
             while not await self.known(step):
                 await asyncio.sleep(0.02)
             self.names.append((submitter_id, f"t{number}"))
@@ -114,7 +114,7 @@ async def until_known(first: Call, again: Call) -> None:
 async def test_nothing_is_accepted_that_no_replica_has_and_repeating_it_changes_nothing(
     replicated_servers: Replicated, replicated: Connection, keys: Keys
 ) -> None:
-    step = Tasks(replicated, keys).submit(task("t"), open_limit=10)
+    step = Tasks(replicated, keys).submit(task("t"), TaskLimits(10, 10))
     for replica in replicated_servers.replicas:
         replica.freeze()
     other = Connection(replicated_servers.url, pool="p", durability="replica")
@@ -134,7 +134,7 @@ async def test_who_needs_no_replica_does_not_wait_for_one(sentinels: SentinelSer
     connection = Connection(sentinels.url, pool="p")
     for replica in sentinels.replicas:
         replica.freeze()
-    [answer] = await run_steps(connection, [Tasks(connection, keys).submit(task("t"), open_limit=10)])
+    [answer] = await run_steps(connection, [Tasks(connection, keys).submit(task("t"), TaskLimits(10, 10))])
     assert not isinstance(answer, Exception)
     await connection.close()
 

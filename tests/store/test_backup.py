@@ -15,7 +15,7 @@ from rpn.store.connection import Connection
 from rpn.store.format import FORMAT
 from rpn.store.keys import Keys
 from rpn.store.pool import PoolStore
-from rpn.store.tasks import Tasks
+from rpn.store.tasks import TaskLimits, Tasks
 from tests.store.batches import Gateway, report
 from tests.store.deciding import answer, delivering, holding, lead, task
 
@@ -44,7 +44,7 @@ async def filled(connection: Connection, keys: Keys, pool: PoolStore, gateway: G
     await gateway.send(report("a"))
     tasks = Tasks(connection, keys)
     for number in range(3):
-        await answer(connection, tasks.submit(task(f"t:{number}", data="x" * 10), open_limit=10))
+        await answer(connection, tasks.submit(task(f"t:{number}", data="x" * 10), TaskLimits(10, 10)))
     await answer(connection, tasks.cancel("a", "unknown", mark_ms=60_000))
     commits = await lead(connection, keys)
     await commits.send([holding("x", "y"), delivering()])

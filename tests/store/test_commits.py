@@ -16,7 +16,8 @@ from rpn.store.connection import Connection
 from rpn.store.intake import Intake
 from rpn.store.keys import Keys
 from rpn.store.requests import Requests
-from rpn.store.tasks import Tasks
+from rpn.store.task_index import TaskIndex
+from rpn.store.tasks import TaskLimits, Tasks, brief
 from tests.store.batches import Gateway
 from tests.store.conftest import Forgetful
 from tests.store.deciding import answer, delivering, held, holding, lead, life, request, task
@@ -46,7 +47,7 @@ Ids = Callable[[], Awaitable[set[str]]]
 async def test_what_was_decided_is_what_a_new_leader_finds(
     connection: Connection, keys: Keys, commits: Commits
 ) -> None:
-    await answer(connection, Tasks(connection, keys).submit(task(), open_limit=10))
+    await answer(connection, Tasks(connection, keys).submit(task(), TaskLimits(10, 10)))
     decision = holding("x", "y")
     decision.keep_life("a", "t", life(attempt="t#1", device_id="b"))
     decision.due("timeout t", 1_790_000_000_000)
@@ -58,7 +59,9 @@ async def test_what_was_decided_is_what_a_new_leader_finds(
     await commits.send([later])
     found = await backlog.load(connection, keys)
     assert found.allocations == [held("x")]
-    assert [(each.task, each.life) for each in found.tasks] == [(task(), life(attempt="t#1", device_id="b"))]
+    assert [(each.task, each.life) for each in found.tasks] == [
+        (brief(task()), life(attempt="t#1", device_id="b"))
+    ]
     assert found.due == {"timeout t": 1_790_000_000_000}
 
 
@@ -66,13 +69,12 @@ async def test_a_finished_task_keeps_its_result_for_a_while(
     connection: Connection, keys: Keys, commits: Commits
 ) -> None:
     tasks = Tasks(connection, keys)
-    await answer(connection, tasks.submit(task(), open_limit=10))
+    await answer(connection, tasks.submit(task(), TaskLimits(10, 10)))
     decision = Decision()
     decision.end_life("a", "t", life(TaskState.SUCCEEDED), b'{"success":true}', retention_s=3600)
     await commits.send([decision])
-    [stored] = await tasks.load([("a", "t")])
-    assert stored is not None
-    assert (stored.life.state, stored.result) == (TaskState.SUCCEEDED, b'{"success":true}')
+    found = await TaskIndex(connection, keys).get("a", "t")
+    assert (found.state, bytes(found.result)) == (TaskState.SUCCEEDED, b'{"success":true}')
     assert 3_500_000 < await connection.command("PTTL", keys.task("a", "t")) <= 3_600_000
     assert (await backlog.load(connection, keys)).tasks == []
 
@@ -84,7 +86,7 @@ async def test_what_was_answered_is_not_asked_again(
     requests, tasks = Requests(connection, keys), Tasks(connection, keys)
     for name in ("x", "y"):
         await answer(connection, requests.enter(request(name), presence="s1 g1", mark=name))
-        await answer(connection, tasks.submit(task(name), open_limit=10))
+        await answer(connection, tasks.submit(task(name), TaskLimits(10, 10)))
     intake = Intake(connection, keys)
     found = await intake.read(block_ms=1, count=10)
     decision = Decision()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from rpn.codec import pack_record
 from rpn.errors import QueueFull, StoreUnavailable, TaskConflict
 from rpn.model import Task, TaskState
 from rpn.store.commits import Decision
@@ -17,7 +18,7 @@ from rpn.store.intake import Intake
 from rpn.store.keys import Keys
 from rpn.store.records import CancelEntry, DoneEntry, StartedEntry, SubmitEntry, TaskStreamEntry
 from rpn.store.steps import Step
-from rpn.store.tasks import Submitted, Tasks, digest
+from rpn.store.tasks import Cancelled, Submitted, TaskLimits, Tasks, brief, digest
 from tests.store.batches import Gateway
 from tests.store.deciding import answer, lead, life, task
 
@@ -81,11 +82,11 @@ async def finish(connection: Connection, keys: Keys) -> None:
 
 async def test_a_task_is_taken_in(tasks: Tasks, do: Do, entries: Entries) -> None:
     given = task(data={"command": "echo", "input": [1, None, "x"]}, priority=3, timeout_s=1.5)
-    assert await do(tasks.submit(given, open_limit=10)) == NEW
-    assert await entries() == [SubmitEntry("a", "t")]
+    assert await do(tasks.submit(given, TaskLimits(10, 10))) == NEW
+    assert await entries() == [SubmitEntry("a", "t", pack_record(given))]
     [stored] = await tasks.load([("a", "t")])
     assert stored is not None
-    assert (stored.task, stored.cancelled, stored.result) == (given, False, b"")
+    assert (stored.task, stored.cancelled) == (brief(given), False)
     assert stored.life.state is TaskState.QUEUED
     assert stored.life.submitted_ms > 1_600_000_000_000
 
@@ -93,46 +94,46 @@ async def test_a_task_is_taken_in(tasks: Tasks, do: Do, entries: Entries) -> Non
 async def test_the_same_task_again_is_answered_with_where_it_is(
     connection: Connection, keys: Keys, tasks: Tasks, do: Do, entries: Entries
 ) -> None:
-    submit = tasks.submit(task(), open_limit=10)
+    submit = tasks.submit(task(), TaskLimits(10, 10))
     assert [await do(submit), await do(submit)] == [NEW, NEW]
-    assert await entries() == [SubmitEntry("a", "t")]
+    assert len(await entries()) == 1
     await finish(connection, keys)
     assert await do(submit) == Submitted(TaskState.SUCCEEDED, 2, RESULT)
 
 
 async def test_the_same_id_for_another_task_is_a_conflict(tasks: Tasks, do: Do, entries: Entries) -> None:
-    await do(tasks.submit(task(), open_limit=10))
-    assert isinstance(await do(tasks.submit(task(priority=1), open_limit=10)), TaskConflict)
+    await do(tasks.submit(task(), TaskLimits(10, 10)))
+    assert isinstance(await do(tasks.submit(task(priority=1), TaskLimits(10, 10))), TaskConflict)
     assert len(await entries()) == 1
 
 
 async def test_ids_are_the_submitters_own(tasks: Tasks, do: Do) -> None:
-    await do(tasks.submit(task("c", "a:b"), open_limit=10))
-    await do(tasks.submit(task("b:c", "a"), open_limit=10))
+    await do(tasks.submit(task("c", "a:b"), TaskLimits(10, 10)))
+    await do(tasks.submit(task("b:c", "a"), TaskLimits(10, 10)))
     stored = await tasks.load([("a:b", "c"), ("a", "b:c"), ("a", "c")])
-    assert [each and each.task for each in stored] == [task("c", "a:b"), task("b:c", "a"), None]
+    assert [each and each.task for each in stored] == [brief(task("c", "a:b")), brief(task("b:c", "a")), None]
 
 
 async def test_a_full_queue_refuses_and_keeps_nothing(tasks: Tasks, do: Do, entries: Entries) -> None:
-    await do(tasks.submit(task("t1"), open_limit=1))
-    assert isinstance(await do(tasks.submit(task("t2"), open_limit=1)), QueueFull)
-    assert await do(tasks.submit(task("t1"), open_limit=1)) == NEW
+    await do(tasks.submit(task("t1"), TaskLimits(1, 1)))
+    assert isinstance(await do(tasks.submit(task("t2"), TaskLimits(1, 1))), QueueFull)
+    assert await do(tasks.submit(task("t1"), TaskLimits(1, 1))) == NEW
     assert await tasks.load([("a", "t2")]) == [None]
     assert len(await entries()) == 1
 
 
 async def test_a_finished_task_makes_room(connection: Connection, keys: Keys, tasks: Tasks, do: Do) -> None:
-    await do(tasks.submit(task(), open_limit=1))
+    await do(tasks.submit(task(), TaskLimits(1, 1)))
     await finish(connection, keys)
-    assert await do(tasks.submit(task("t2"), open_limit=1)) == NEW
+    assert await do(tasks.submit(task("t2"), TaskLimits(1, 1))) == NEW
 
 
 async def test_full_memory_refuses_new_tasks_and_keeps_nothing(
     tasks: Tasks, do: Do, full_memory: Callable[[], Awaitable[Any]], entries: Entries
 ) -> None:
-    await do(tasks.submit(task("before"), open_limit=10))
+    await do(tasks.submit(task("before"), TaskLimits(10, 10)))
     await full_memory()
-    assert isinstance(await do(tasks.submit(task(), open_limit=10)), StoreUnavailable)
+    assert isinstance(await do(tasks.submit(task(), TaskLimits(10, 10))), StoreUnavailable)
     assert await tasks.load([("a", "t")]) == [None]
     assert len(await entries()) == 1
 
@@ -143,10 +144,10 @@ async def test_full_memory_refuses_new_tasks_and_keeps_nothing(
 async def test_a_cancelled_task_is_marked_and_the_scheduler_told_once(
     tasks: Tasks, do: Do, entries: Entries
 ) -> None:
-    await do(tasks.submit(task(), open_limit=10))
+    await do(tasks.submit(task(), TaskLimits(10, 10)))
     cancel = tasks.cancel("a", "t", mark_ms=60_000)
-    assert [await do(cancel), await do(cancel)] == [b"", b""]
-    assert await entries() == [SubmitEntry("a", "t"), CancelEntry("a", "t")]
+    assert [await do(cancel), await do(cancel)] == [Cancelled(TaskState.QUEUED, b"")] * 2
+    assert await entries() == [SubmitEntry("a", "t", pack_record(task())), CancelEntry("a", "t")]
     [stored] = await tasks.load([("a", "t")])
     assert stored is not None
     assert stored.cancelled
@@ -158,7 +159,7 @@ async def test_a_task_cancelled_before_it_is_there_is_born_cancelled(
     await do(tasks.cancel("a", "t", mark_ms=60_000))
     assert 0 < await connection.command("PTTL", keys.task("a", "t")) <= 60_000
     assert await tasks.load([("a", "t")]) == [None]
-    assert await do(tasks.submit(task(), open_limit=10)) == NEW
+    assert await do(tasks.submit(task(), TaskLimits(10, 10))) == NEW
     [stored] = await tasks.load([("a", "t")])
     assert stored is not None
     assert stored.cancelled
@@ -169,10 +170,10 @@ async def test_a_task_cancelled_before_it_is_there_is_born_cancelled(
 async def test_cancelling_what_is_over_answers_its_result(
     connection: Connection, keys: Keys, tasks: Tasks, do: Do, entries: Entries
 ) -> None:
-    await do(tasks.submit(task(), open_limit=10))
+    await do(tasks.submit(task(), TaskLimits(10, 10)))
     await finish(connection, keys)
-    assert await do(tasks.cancel("a", "t", mark_ms=60_000)) == RESULT
-    assert await entries() == [SubmitEntry("a", "t")]
+    assert await do(tasks.cancel("a", "t", mark_ms=60_000)) == Cancelled(TaskState.SUCCEEDED, RESULT)
+    assert len(await entries()) == 1
 
 
 # --- reporting --------------------------------------------------------------------------------

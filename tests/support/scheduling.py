@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rpn.codec import encode, unpack_record
+from rpn.codec import encode, pack_record, unpack_record
 from rpn.events import Event, Identity, Kind, Operation, Report, pack_identity, pack_report
 from rpn.messages import FromServer, ResourceAllocation, ResourceChanged, TaskAssign, TaskStatus
 from rpn.model import PoolUsage, Requirements, Resources, Task, TaskState
@@ -88,6 +88,8 @@ class FakeStore:
         """call -> the answer its key holds"""
         self.charges: list[Charge] = []
         self.standing = b""
+        self.notes: list[tuple[Key, str, str]] = []
+        """(task, progress, log)"""
         self._entry = 0
 
     # --- devices ------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ class FakeStore:
     # --- what the scheduler does with it ------------------------------------------------------
 
     def stored(self, key: Key) -> StoredTask:
-        return StoredTask(self.tasks[key], self.lives[key], key in self.cancelled, b"")
+        return StoredTask(self.tasks[key], self.lives[key], key in self.cancelled)
 
     def backlog(self) -> Backlog:
         tasks = [self.stored(task_of(member)) for member in sorted(self.open)]
@@ -222,10 +224,13 @@ class FakeStore:
             case "HSET", ("task", *name):
                 fields = dict(zip(args[::2], args[1::2], strict=True))
                 self.lives[*name] = unpack_record(TaskLife, fields["life"])
-                if "result" in fields:
-                    self.outcomes.setdefault((*name,), []).append(fields["result"])
-            case "ZREM", "open":
-                self.open.remove(args[0])
+            case "END", ("task", *name):
+                _, member, _, life, outcome, _ = args
+                self.lives[*name] = unpack_record(TaskLife, life)
+                self.outcomes.setdefault((*name,), []).append(outcome)
+                self.open.remove(member)
+            case "NOTE", ("task", *name):
+                self.notes.append(((*name,), *args))
             case "ZADD", "due":
                 self.due[args[1]] = args[0]
             case "ZREM", "due":
@@ -311,6 +316,8 @@ class Leadership:
         self.matchmaker.hear(requests, tasks, stored)
         changes, self._changes = self._changes, []
         items = self.matchmaker.decide(changes, store.now_ms)
+        orders = self.matchmaker.orders
+        orders.fill({key: pack_record(store.tasks[key]) for key in orders.missing()})
         committed = store.commit([item.decision for item in items])
         self.matchmaker.settle(items, committed, store.now_ms)
         return committed

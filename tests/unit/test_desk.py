@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk import DATA_LIMIT
-from gateway.limits import ERROR_LIMIT, REGISTER_LIMIT, REGISTER_SPAN_S
+from gateway.limits import DATA_LIMIT, ERROR_LIMIT, REGISTER_LIMIT, REGISTER_SPAN_S
 from rpn.codec import encode_all, unpack_record
 from rpn.messages import (
     AllocationRenew,

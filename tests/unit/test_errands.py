@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 from gateway.errands import TRIP_COUNT
+from rpn.codec import pack_record
 from rpn.errors import StoreUnavailable
 from rpn.messages import ResourceRequest, TaskCancel, TaskSubmit
-from rpn.model import Requirements, Task
+from rpn.model import Requirements, Task, TaskState
+from rpn.store.records import TaskLife
 from tests.support import make
 from tests.support.clock import virtual_time
 from tests.support.house import Client, House, opened, settled
@@ -142,8 +144,8 @@ async def test_nothing_is_told_to_one_who_has_gone() -> None:
 @virtual_time
 async def test_a_known_task_is_answered_with_its_result_and_a_contradiction_refused() -> None:
     async with opened() as house:
-        a = await house.device("a")
-        house.connection.replies["task_cancel"] = [b"OVER", b'{"success":true,"result":7}']
+        a, over = await house.device("a"), TaskLife(TaskState.SUCCEEDED, 1)
+        house.connection.replies["task_cancel"] = [b"OVER", pack_record(over), b'{"success":true,"result":7}']
         a.say(TaskCancel(task_id="t"))
         await settled()
         assert a.wire.messages[-1] == {

@@ -92,7 +92,7 @@ def test_a_lost_device_sends_its_tasks_back_to_the_queue(store: FakeStore, leads
     leads.rounds()
     life = store.lives["sub", "t"]
     assert (life.state, life.device_id, life.attempts) == (TaskState.ASSIGNED, "b", 2)
-    assert life.lost_with == ["a"]
+    assert life.lost_with == ("a",)
 
 
 def test_a_submitter_that_opted_in_hears_of_every_turn(store: FakeStore, leads: Leadership) -> None:

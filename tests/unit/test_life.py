@@ -38,7 +38,7 @@ def test_a_lost_attempt_waits_anew_with_its_old_age() -> None:
         1000,
         9000,
     )
-    assert turn.life.lost_with == ["a"]
+    assert turn.life.lost_with == ("a",)
     assert not lives.active(turn.life)
 
 
@@ -105,7 +105,7 @@ def test_a_task_that_waits_cannot_finish_or_start() -> None:
 
 def test_what_an_owner_hands_back_before_it_began_does_not_count() -> None:
     turn = lives.take_back(task("t", retries=0), assigned(), now_ms=9000)
-    assert (turn.life.state, turn.life.attempts, turn.life.lost_with) == (TaskState.QUEUED, 0, [])
+    assert (turn.life.state, turn.life.attempts, turn.life.lost_with) == (TaskState.QUEUED, 0, ())
 
 
 @pytest.mark.parametrize(("retries", "state"), [(None, TaskState.QUEUED), (0, TaskState.FAILED)])

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Write a batch of the scheduler's decisions, if it still leads.
+-- Write a batch of the scheduler's decisions, if it still leads. It follows scheduler_words.lua.
 --
 -- KEYS[1]  the scheduler's lease (string: the fence of its holder)
 -- KEYS[2]  meta (hash)
 -- KEYS[3]  sessions (hash: device -> "session gateway")
+-- KEYS[4..7]  open (zset), open_counts (hash), ended (zset), names (zset)
 -- KEYS[n]  whatever the decisions write to
 -- ARGV[1]  our fence
 -- ARGV[2]  number of this commit within our leadership
@@ -40,7 +41,11 @@ for index, decision in ipairs(decisions) do
     skipped[#skipped + 1] = index - 1
   else
     for _, command in ipairs(decision[2]) do
-      redis.call(command[1], KEYS[command[2]], unpack(command, 3))
+      if words[command[1]] then
+        words[command[1]](KEYS[command[2]], unpack(command, 3))
+      else
+        redis.call(command[1], KEYS[command[2]], unpack(command, 3))
+      end
     end
     for number, delivery in ipairs(decision[3]) do
       local device, presence, mailbox, packed, inbox, id, frame = unpack(delivery)
@@ -62,6 +67,7 @@ for mailbox, fields in pairs(mail) do
   redis.call("XADD", KEYS[mailbox], "*", unpack(fields))
   redis.call("PEXPIRE", KEYS[mailbox], ARGV[4])
 end
+words.trim()
 skipped, moved = table.concat(skipped, ","), table.concat(moved, ",")
 if #decisions > 0 then
   redis.call("HSET", KEYS[2], "commit", mark, "commit_skipped", skipped, "commit_moved", moved)

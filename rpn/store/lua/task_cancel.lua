@@ -4,18 +4,21 @@
 -- KEYS[1..3]  the task (hash), tasks (stream), open (zset)
 -- ARGV[1]     the stream entry, packed
 -- ARGV[2]     its member in the zset of open tasks
--- ARGV[3]     how long the mark of an unknown task is kept (ms)
--- returns     {"MARKED"}, {"UNKNOWN"} or {"OVER", result}
+-- ARGV[3]     how long the mark of an unknown task is kept (ms); 0: it is not marked
+-- returns     {"MARKED", life}, {"UNKNOWN"} or {"OVER", life, result}
 
-if redis.call("HEXISTS", KEYS[1], "digest") == 0 then
-  redis.call("HSET", KEYS[1], "cancelled", "1")
-  redis.call("PEXPIRE", KEYS[1], ARGV[3])
+local known = redis.call("HMGET", KEYS[1], "digest", "life", "result")
+if not known[1] then
+  if tonumber(ARGV[3]) > 0 then
+    redis.call("HSET", KEYS[1], "cancelled", "1")
+    redis.call("PEXPIRE", KEYS[1], ARGV[3])
+  end
   return {"UNKNOWN"}
 end
 if not redis.call("ZSCORE", KEYS[3], ARGV[2]) then
-  return {"OVER", redis.call("HGET", KEYS[1], "result") or ""}
+  return {"OVER", known[2], known[3] or ""}
 end
 if redis.call("HSET", KEYS[1], "cancelled", "1") == 1 then
   redis.call("XADD", KEYS[2], "*", "e", ARGV[1])
 end
-return {"MARKED"}
+return {"MARKED", known[2]}

@@ -1,0 +1,173 @@
+"""`/api/tasks`: submit tasks, see where they are, wait for them and cancel them, without a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.answers import json_response
+from gateway.errands import Errands
+from gateway.guard import Guard, body_of
+from gateway.limits import check_payload
+from gateway.waits import Waits
+from rpn.codec import decode_body
+from rpn.errors import BadMessage, NotFound, RPNError
+from rpn.model import Name, Task, TaskState
+from rpn.settings import GatewaySettings
+from rpn.store.steps import Step
+from rpn.store.task_index import TaskIndex
+from rpn.store.tasks import Submitted, TaskLimits, Tasks
+
+SUBMITTER = "rest"
+"""who submits when the task does not say"""
+PAGE_LIMIT = 1000
+WAIT_LIMIT_S = 60.0
+
+T = TypeVar("T")
+
+
+class Submission(Task, frozen=True, rename="camel", kw_only=True):
+    """The body of a submission: a task that need not say whose it is, nor have an id."""
+
+    id: Name = ""
+    submitter_id: Name = SUBMITTER
+
+
+class Wrapped(msgspec.Struct, frozen=True):
+    """The body as it looks on the WebSocket: `{task: {...}}`."""
+
+    task: Submission
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list is asked to show."""
+
+    state: TaskState | None = None
+    submitter: Name | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class TaskRoutes:
+    """The routes; what they change goes the way that messages go."""
+
+    def __init__(
+        self, settings: GatewaySettings, guard: Guard, errands: Errands, tasks: Tasks, index: TaskIndex
+    ) -> None:
+        self._limits = TaskLimits(settings.open_task_limit, settings.submitter_task_limit)
+        self._guard = guard
+        self._errands = errands
+        self._tasks = tasks
+        self._index = index
+        self.waits = Waits(index)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/tasks", self._guard(self._list), methods=["GET"]),
+            Route("/api/tasks", self._guard(self._submit), methods=["POST"]),
+            Route("/api/tasks/{id:path}", self._guard(self._get), methods=["GET"]),
+            Route("/api/tasks/{id:path}", self._guard(self._cancel), methods=["DELETE"]),
+        ]
+
+    async def _submit(self, request: Request) -> Response:
+        """202 while it is not over, 200 when the same task was submitted before and is."""
+        task = _submission(await body_of(request))
+        check_payload(task.data, "data")
+        answer = await self._run(self._tasks.submit(task, self._limits, called=True))
+        body = _standing(task.submitter_id, task.id, answer.state, answer.result)
+        location = f"/api/tasks/{quote(task.id, safe='')}?submitter={quote(task.submitter_id, safe='')}"
+        return json_response(body, status=_status(answer), headers={"Location": location})
+
+    async def _list(self, request: Request) -> Response:
+        shown = _shown(request.query_params)
+        if not 1 <= shown.limit <= PAGE_LIMIT:
+            raise BadMessage(f"`limit` is 1 to {PAGE_LIMIT}")
+        page = await self._index.page(
+            state=shown.state, submitter_id=shown.submitter, limit=shown.limit, cursor=shown.cursor
+        )
+        return json_response({"tasks": page.tasks, "cursor": page.cursor})
+
+    async def _get(self, request: Request) -> Response:
+        wait_s = _seconds(request.query_params.get("wait", "0"))
+        name = await self._named(request)
+        info = await self._index.get(*name)
+        if wait_s and not info.state.final:
+            await self.waits.over(name, within_s=wait_s)
+            info = await self._index.get(*name)
+        return json_response(info)
+
+    async def _cancel(self, request: Request) -> Response:
+        """202 when it will end soon, 200 when it is over already."""
+        submitter_id, task_id = await self._named(request)
+        answer = await self._run(self._tasks.cancel(submitter_id, task_id, mark_ms=0))
+        if answer.state is None:
+            raise NotFound(f"{submitter_id} has no task {task_id}")
+        body = _standing(submitter_id, task_id, answer.state, answer.result)
+        return json_response(body, status=200 if answer.state.final else 202)
+
+    async def _named(self, request: Request) -> tuple[str, str]:
+        """(submitter, id) of the task that the path names."""
+        task_id = request.path_params["id"]
+        submitter_id = request.query_params.get("submitter")
+        return submitter_id or await self._index.submitter(task_id), task_id
+
+    async def _run(self, step: Step[T]) -> T:
+        """The answer of a step. Raises what it was refused with."""
+        answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def answer(found: T | RPNError) -> None:
+            if answered.done():
+                return
+            if isinstance(found, RPNError):
+                answered.set_exception(found)
+            else:
+                answered.set_result(found)
+
+        self._errands.enter(step, answer)
+        return await answered
+
+
+def _submission(body: bytes) -> Task:
+    """The task of a body, bare or wrapped."""
+    try:
+        given = decode_body(Wrapped, body).task
+    except BadMessage as error:
+        if "missing required field `task`" not in str(error):
+            raise
+        given = decode_body(Submission, body)
+    fields = {name: getattr(given, name) for name in Task.__struct_fields__}
+    return Task(**{**fields, "id": given.id or str(uuid4())})
+
+
+def _standing(submitter_id: str, task_id: str, state: TaskState, result: bytes) -> dict[str, Any]:
+    body: dict[str, Any] = {"taskId": task_id, "submitterId": submitter_id, "state": state}
+    return {**body, "result": msgspec.Raw(result)} if result else body
+
+
+def _status(answer: Submitted) -> int:
+    return 200 if answer.state.final else 202
+
+
+def _shown(query: Mapping[str, str]) -> Shown:
+    try:
+        return msgspec.convert(dict(query), Shown, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadMessage(str(error).replace("$.", "")) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = -1
+    if not 0 <= wait_s <= WAIT_LIMIT_S:
+        raise BadMessage(f"`wait` is 0 to {WAIT_LIMIT_S:g} seconds")
+    return wait_s
