@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from agent import kernel, landlock, seccomp
@@ -38,12 +39,19 @@ def interpreter() -> list[str]:
     return sorted({*found, *map(os.path.realpath, found)})
 
 
+@cache
+def system() -> landlock.Places:
+    """What all tasks may read, opened; asked for once before there are tasks."""
+    return landlock.Places(SYSTEM if landlock.version() else ())
+
+
 def confine(order: Mapping[str, Any], user: int | None) -> None:
     """Give up all that `order` does not grant; as `user`, if one is set aside. Raises OSError."""
     network = bool(order.get("network"))
     _hold_to(order["limits"], alone=user is not None)
     if landlock.version():
-        landlock.restrict(reads=_reads(order, network), writes=_writes(order), network=network)
+        reads, writes = _reads(order, network), _writes(order)
+        landlock.restrict(known=system(), reads=reads, writes=writes, network=network)
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -55,7 +63,7 @@ def confine(order: Mapping[str, Any], user: int | None) -> None:
 
 
 def _reads(order: Mapping[str, Any], network: bool) -> list[str]:
-    reads = [*SYSTEM, *order.get("reads", ())]
+    reads = list(order.get("reads", ()))
     if "builtin" in order:
         reads += interpreter()
     return reads + list(NETWORK) if network else reads
@@ -79,7 +87,6 @@ def _hold_to(limits: Mapping[str, Any], *, alone: bool) -> None:
         # The guard counts too, and says so clearly; this holds when it is too late for that.
         room = 2 * limits["processes"]
         _lower(resource.RLIMIT_NPROC, room if alone else room + limits["others"])
-    os.nice(limits.get("nice", 0))
     if "cores" in limits and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, limits["cores"])
 

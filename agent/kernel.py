@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -33,10 +32,15 @@ def die_with_parent(signal_number: int) -> bool:
 def offer_to_the_oom_killer(score: int = 500) -> bool:
     """Have the kernel end this process before others when the machine's memory is gone."""
     try:
-        Path("/proc/self/oom_score_adj").write_text(str(score))
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:
         return False
-    return True
+    try:
+        return os.write(fd, b"%d" % score) > 0
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def _prctl(option: int, value: int) -> bool:

@@ -7,6 +7,7 @@ import errno
 import os
 import struct
 import sys
+from functools import cache
 from typing import NamedTuple
 
 _PR_SET_SECCOMP, _FILTER_MODE = 22, 2
@@ -40,11 +41,16 @@ def forbid_sockets() -> None:
     """From here on socket(2) is refused; socketpair(2) is not. Needs no_new_privs. Raises OSError."""
     if _libc is None:
         raise OSError("seccomp is Linux's")
-    code = program(_ARCHITECTURES[os.uname().machine])
+    code = _own_program()
     filter_ = ctypes.create_string_buffer(code, len(code))
     described = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(filter_))
     if _libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, described, 0, 0):
         raise OSError(ctypes.get_errno(), f"seccomp: {os.strerror(ctypes.get_errno())}")
+
+
+@cache
+def _own_program() -> bytes:
+    return program(_ARCHITECTURES[os.uname().machine])
 
 
 def program(machine: _Architecture) -> bytes:

@@ -47,7 +47,8 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     """of one process"""
     cpu: float | msgspec.UnsetType = msgspec.UNSET
     """core-percent: a bound where cgroups are ours to set, else what its number of cores is rounded from"""
-    nice: int = 0
+    nice: int | msgspec.UnsetType = msgspec.UNSET
+    """how much it gives way to others once it has run for a while: 0 to 19"""
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -19,6 +19,7 @@ Off Linux a process that leaves its task's session while its parent ends is beyo
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import selectors
@@ -334,6 +335,8 @@ def main() -> None:
     above_work = os.open(os.path.dirname(work), os.O_RDONLY | os.O_DIRECTORY)  # its path may get covered
     tasks_users = _users([work, *jail.interpreter(), *json.loads(sys.argv[3])])
     kernel.forbid_new_privileges()
+    jail.system()
+    gc.freeze()  # what a forked child does not touch it need not copy
     Warden(channel, work, above_work, tasks_users).run()
 
 

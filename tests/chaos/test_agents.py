@@ -1,0 +1,109 @@
+"""Agents that are killed, or stand still: their tasks run elsewhere, and each has one result."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rpn.cli.agent_door import ask
+from tests.chaos.crowd import Submitter
+from tests.support.cluster import Cluster, clean_environment, running, wait_for, wait_gone
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+
+STILL_S = 60.0
+"""long after the pool has given up an agent that says nothing"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with running(tmp_path / "data") as cluster:
+        ask(tmp_path / "data" / "agent", {"do": "pause"})  # its own agent is not the one we want
+        yield cluster
+
+
+@pytest.fixture
+def submitter(cluster: Cluster) -> Iterator[Submitter]:
+    submitter = Submitter(cluster.urls, accepts=["acks", "events"])
+    submitter.start()
+    yield submitter
+    submitter.end()
+
+
+@contextmanager
+def agent(cluster: Cluster, data_dir: Path) -> Iterator[psutil.Process]:
+    """One more device of the pool; its commands are in `data_dir`."""
+    server = cluster.urls[0].replace("http", "ws") + "/ws"
+    settings = clean_environment({"RPN_SERVER": server, "RPN_DATA_DIR": data_dir, "RPN_LOG_LEVEL": "warning"})
+    process = subprocess.Popen([sys.executable, "-P", "-m", "agent"], env=settings)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+
+def is_online(data_dir: Path) -> bool:
+    return (data_dir / "agent.sock").exists() and bool(ask(data_dir, {"do": "status"})["online"])
+
+
+def tasks_of(agent: psutil.Process) -> list[psutil.Process]:
+    return [task for warden in agent.children() for task in warden.children(recursive=True)]
+
+
+def submit_and_wait_running(
+    submitter: Submitter, seconds: float, count: int, on: psutil.Process
+) -> list[str]:
+    before = len(tasks_of(on))
+    tasks = [submitter.submit({"command": "sleep", "input": {"seconds": seconds}}) for _ in range(count)]
+    wait_for(lambda: len(tasks_of(on)) == before + count, within_s=20, what=f"{count} tasks run")
+    return tasks
+
+
+def test_ten_tasks_of_a_killed_agent_run_elsewhere_and_leave_no_orphan(
+    cluster: Cluster, submitter: Submitter, tmp_path: Path
+) -> None:
+    with agent(cluster, tmp_path / "a") as first:
+        wait_for(lambda: is_online(tmp_path / "a"), within_s=20, what="the first agent is there")
+        submit_and_wait_running(submitter, 5, 10, first)
+        family = first.children(recursive=True)
+        assert len(family) == 11
+        with agent(cluster, tmp_path / "b"):
+            wait_for(lambda: is_online(tmp_path / "b"), within_s=20, what="the second agent is there")
+            first.kill()
+            wait_gone(family, within_s=2)
+            submitter.wait_all_done(within_s=60)
+            time.sleep(1)  # a second outcome would come now
+    assert [[o["success"] for o in outcomes] for outcomes in submitter.outcomes.values()] == [[True]] * 10
+    assert not list((tmp_path / "a" / "agent-work").iterdir())
+
+
+def test_an_agent_that_stood_still_has_its_old_attempts_killed_and_its_late_results_refused(
+    cluster: Cluster, submitter: Submitter, tmp_path: Path
+) -> None:
+    with agent(cluster, tmp_path / "a") as first:
+        wait_for(lambda: is_online(tmp_path / "a"), within_s=20, what="the first agent is there")
+        submit_and_wait_running(submitter, STILL_S / 2, 3, first)
+        long = submit_and_wait_running(submitter, STILL_S * 2, 3, first)
+        with agent(cluster, tmp_path / "b") as second:
+            wait_for(lambda: is_online(tmp_path / "b"), within_s=20, what="the second agent is there")
+            first.suspend()
+            time.sleep(STILL_S)
+            wait_for(lambda: len(tasks_of(second)) == 3, within_s=30, what="the long ones run elsewhere")
+            first.resume()
+            wait_for(lambda: not tasks_of(first), within_s=10, what="the superseded attempts are killed")
+            assert ask(tmp_path / "a", {"do": "status"})["running"] == 0
+            for task in long:
+                submitter.say({"type": "task_cancel", "taskId": task})
+            submitter.wait_all_done(within_s=30)
+            time.sleep(1)  # a second outcome would come now
+    assert all(len(outcomes) == 1 for outcomes in submitter.outcomes.values())
