@@ -25,6 +25,8 @@ check: .venv/.dev ## style, types, who imports whom, the rules of the house
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin agent
+	$(BIN)/mypy --platform win32 agent
 	$(BIN)/lint-imports
 	$(PYTEST) tests/unit/test_house.py
 

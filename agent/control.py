@@ -73,8 +73,9 @@ class Control:
         self._warden = warden
 
     async def run(self) -> None:
-        if not hasattr(socket, "AF_UNIX"):  # Windows: the owner edits agent.toml
+        if sys.platform == "win32":  # the owner edits agent.toml
             await asyncio.Event().wait()
+            return
         with _listening(self._folder) as listener:
             server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_LIMIT_KIB * 1024)
             async with server:
@@ -136,10 +137,14 @@ def changed(policy: Policy, changes: dict[str, Any]) -> Policy:
 class _listening:  # noqa: N801 - a context manager
     """A listening socket that nobody but us (and root) may connect to; its file goes with it."""
 
+    _listener: socket.socket
+
     def __init__(self, folder: Path) -> None:
         self._path = folder / SOCKET_FILE
 
     def __enter__(self) -> socket.socket:
+        if sys.platform == "win32":
+            raise OSError("Windows has no such sockets")
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
         folder = os.open(self._path.parent, os.O_RDONLY)

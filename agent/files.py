@@ -54,10 +54,13 @@ async def sent_home(content: BinaryIO | bytes, blobs: BlobCache) -> Sent:
         raise Undelivered(f"what the task made cannot be kept: {error} ({error.code})") from None
 
 
+_NO_LINK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
 def _opened(folder: str, name: str) -> BinaryIO:
     """The file itself: a link could lead to one that is not the task's."""
     try:
-        fd = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(os.path.join(folder, name), _NO_LINK)
     except OSError as error:
         raise Undelivered(f"the task left no file {name}: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(fd).st_mode):

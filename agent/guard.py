@@ -6,17 +6,17 @@ Standard library only: it lives in the warden.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from agent import proc
 
+assert sys.platform != "win32"  # noqa: S101 - for type checkers
+
 GUARDED_S = 0.1
 """How often we look."""
-NICE_AFTER_S = 1.0
-"""What runs for longer than this gives way to others."""
 FOLDER_S = 1.0
 """How often we look into folders."""
 FOLDER_ENTRIES_LIMIT = 100_000
@@ -30,8 +30,6 @@ class Guarded:
         self.leader = leader
         self.why = ""
         """why it was ended, if it was not by itself"""
-        self._began_s = now_s
-        self._nice = False
         self._folder = folder
         self._looked_into_folder_s = now_s
         self.hold_to(limits, now_s=now_s)
@@ -46,21 +44,11 @@ class Guarded:
         if now_s >= self.ends_s:
             return "timeout"
         tree = [found for pid in (self.leader, *proc.descendants(self.leader)) if (found := proc.look(pid))]
-        self._give_way(tree, now_s)
         if len(tree) > self._limits.get("processes", float("inf")):
             return "processes"
         if self._memory_passed(tree):
             return "oom"
         return "storage" if self._storage_passed(now_s) else ""
-
-    def _give_way(self, tree: list[proc.Process], now_s: float) -> None:
-        """What runs for long gives way to whoever works at the machine; what is short is soon gone."""
-        if self._nice or "nice" not in self._limits or now_s - self._began_s < NICE_AFTER_S:
-            return
-        self._nice = True
-        for process in tree:
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, self._limits["nice"])
 
     def _memory_passed(self, tree: list[proc.Process]) -> bool:
         if "memory_mb" not in self._limits:

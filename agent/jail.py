@@ -12,9 +12,6 @@ from typing import Any
 
 from agent import kernel, landlock, seccomp
 
-if sys.platform != "win32":
-    import resource
-
 SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store",
     "/gnu/store", "/proc", "/sys", "/dev/urandom", "/dev/random", "/system", "/apex",
@@ -24,8 +21,6 @@ SYSTEM = (
 NETWORK = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 GPU_DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
-OPEN_FILES_LIMIT = 1024
-MB = 2**20
 
 
 def level() -> str:
@@ -47,12 +42,16 @@ def system() -> landlock.Places:
 
 def confine(order: Mapping[str, Any], user: int | None) -> None:
     """Give up all that `order` does not grant; as `user`, if one is set aside. Raises OSError."""
+    if sys.platform == "win32":
+        raise OSError("tasks are not confined on Windows")
     network = bool(order.get("network"))
-    _hold_to(order["limits"], alone=user is not None)
+    from agent import rlimits  # not there on Windows
+
+    rlimits.hold_to(order["limits"], alone=user is not None)
     if landlock.version():
         reads, writes = _reads(order, network), _writes(order)
         landlock.restrict(known=system(), reads=reads, writes=writes, network=network)
-    if user is not None:
+    if user is not None and sys.platform == "linux":
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
@@ -74,25 +73,3 @@ def _writes(order: Mapping[str, Any]) -> list[str]:
     if order.get("gpu"):
         writes += [path for pattern in GPU_DEVICES for path in glob.glob(pattern)]
     return writes
-
-
-def _hold_to(limits: Mapping[str, Any], *, alone: bool) -> None:
-    if sys.platform == "win32":
-        return
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_NOFILE, limits.get("open_files", OPEN_FILES_LIMIT))
-    if "storage_mb" in limits:
-        _lower(resource.RLIMIT_FSIZE, int(limits["storage_mb"] * MB))
-    if "processes" in limits:
-        # The guard counts too, and says so clearly; this holds when it is too late for that.
-        room = 2 * limits["processes"]
-        _lower(resource.RLIMIT_NPROC, room if alone else room + limits["others"])
-    if "cores" in limits and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, limits["cores"])
-
-
-def _lower(what: int, limit: int) -> None:
-    _, hard = resource.getrlimit(what)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(what, (limit, limit))

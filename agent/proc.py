@@ -117,6 +117,8 @@ def _children_portably(pid: int) -> list[int]:
 
 
 def _session(pid: int) -> int:
+    if sys.platform == "win32":
+        return -1
     try:
         return os.getsid(pid)
     except (OSError, AttributeError):

@@ -34,7 +34,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 def available() -> bool:
     """Whether `forbid_sockets` knows this machine."""
-    return _libc is not None and os.uname().machine in _ARCHITECTURES
+    return sys.platform == "linux" and os.uname().machine in _ARCHITECTURES
 
 
 def forbid_sockets() -> None:
@@ -50,6 +50,8 @@ def forbid_sockets() -> None:
 
 @cache
 def _own_program() -> bytes:
+    if sys.platform == "win32":
+        raise OSError("seccomp is Linux's")
     return program(_ARCHITECTURES[os.uname().machine])
 
 

@@ -48,7 +48,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu: float | msgspec.UnsetType = msgspec.UNSET
     """core-percent: a bound where cgroups are ours to set, else what its number of cores is rounded from"""
     nice: int | msgspec.UnsetType = msgspec.UNSET
-    """how much it gives way to others once it has run for a while: 0 to 19"""
+    """how much it gives way to others: 0 to 19"""
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -181,6 +181,8 @@ class Spawner:
         await self._send(order, ())
 
     async def _send(self, order: dict[str, Any], fds: Sequence[int]) -> None:
+        if sys.platform == "win32":
+            raise WardenLost("there is no warden on Windows")
         data = json.dumps(order).encode() + b"\n"
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         async with self._sending:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 
 from agent import proc
+
+assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 
 def kill(top: int) -> None:
