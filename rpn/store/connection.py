@@ -8,7 +8,7 @@ others tell who the server is, they are asked again after every sign that it is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from rpn.errors import StoreUnavailable
 from rpn.store.keys import Keys
 from rpn.store.line import CONNECTIONS, Line
 from rpn.store.locate import Asked, locate, parse, slot_of
+from rpn.store.wire import Wire
 
 COMMAND_LIMIT_S = 2.0
 """how long an ordinary command may take before we give its connection up"""
@@ -50,6 +51,9 @@ _ELSEWHERE = (ReadOnlyError, ClusterDownError, AskError)
 """server errors which tell that the pool lives on another server now; MOVED is an AskError"""
 
 _BARRIER = files("rpn.store").joinpath("lua", "replica_barrier.lua").read_text(encoding="utf-8")
+
+
+Send = Callable[[list[tuple[Any, ...]]], Awaitable[list[Any]]]
 
 
 class Connection:
@@ -89,11 +93,18 @@ class Connection:
         are to be `lasting`, then also when it is not known that a replica has them, should
         RPN_DURABILITY want one.
         """
+        return await self._answers(batch, self._batch, lasting=lasting)
+
+    async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
+        """The same for scripts, as cheaply as can be: replies are as the server sends them."""
+        return await self._answers(batch, self._wired, lasting=lasting)
+
+    async def _answers(self, batch: list[tuple[Any, ...]], send: Send, *, lasting: bool) -> list[Any]:
         barrier = self._barrier if lasting else []
-        replies = await self._batch([*batch, *barrier])
+        replies = await send([*batch, *barrier])
         moved = next((n for n, reply in enumerate(replies) if isinstance(reply, MovedError)), None)
         if moved is not None:
-            replies[moved:] = await self._batch([*batch, *barrier][moved:])
+            replies[moved:] = await send([*batch, *barrier][moved:])
         answers = [_answer(reply) for reply in replies]
         if not barrier:
             return answers
@@ -123,7 +134,23 @@ class Connection:
             pipeline = client.pipeline(transaction=False)
             for words in batch:
                 pipeline.execute_command(*words)
-            replies = await pipeline.execute(raise_on_error=False)
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        return self._noted(replies)
+
+    async def _wired(self, batch: list[tuple[Any, ...]]) -> list[Any]:
+        """Over the one connection that all scripts share; one that does not answer is given up."""
+        wire: Wire | None = None
+        try:
+            async with self._server():
+                wire = await self._line.wire()
+                replies = await wire.ask(batch)
+        except StoreUnavailable:
+            if wire is not None:
+                wire.close()
+            raise
+        return self._noted(replies)
+
+    def _noted(self, replies: list[Any]) -> list[Any]:
         for reply in replies:
             if isinstance(reply, ResponseError):
                 self._note(reply)

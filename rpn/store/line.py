@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from rpn.errors import BadSettings
+from rpn.store.wire import Wire
 
 CONNECTIONS = 16
 """commands of one process that may be under way at once"""
@@ -36,6 +38,8 @@ class Line:
         except ValueError as error:
             raise BadSettings(f"RPN_REDIS_URL: {error}") from None
         self._client = Redis(connection_pool=self._pool)
+        self._wire: Wire | None = None
+        self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Redis]:
@@ -47,6 +51,13 @@ class Line:
             self._users -= 1
             if self._retired and not self._users:
                 await self.close()
+
+    async def wire(self) -> Wire:
+        """The connection that all scripts share; opened anew when it broke."""
+        async with self._opening:
+            if self._wire is None or self._wire.broken:
+                self._wire = await Wire.open(self.dedicated())
+            return self._wire
 
     def dedicated(self) -> AbstractConnection:
         """A connection that is not shared; not connected yet."""
@@ -64,5 +75,7 @@ class Line:
         await self._pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
         await self._client.aclose()
         await self._pool.disconnect()

@@ -68,9 +68,7 @@ class Script:
                 pause_s = min(pause_s * 2, 1.0)
 
     async def _send(self, words: tuple[Any, ...], *, lasting: bool) -> Any:
-        if not lasting:
-            return await self._connection.command(*words)
-        [reply] = await self._connection.commands([words], lasting=True)
+        [reply] = await self._connection.run([words], lasting=lasting)
         if isinstance(reply, Exception):
             raise reply
         return reply

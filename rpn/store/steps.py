@@ -29,13 +29,13 @@ async def run_steps(connection: Connection, steps: list[Step[Any]]) -> list[Any]
     same steps again.
     """
     commands = [step.script.words(step.keys, step.args) for step in steps]
-    replies = await connection.commands(commands, lasting=True)
+    replies = await connection.run(commands, lasting=True)
     return [await _answer(connection, step, reply) for step, reply in zip(steps, replies, strict=True)]
 
 
 async def _answer(connection: Connection, step: Step[Any], reply: Any) -> Any:
     if isinstance(reply, NoScriptError):
-        [reply] = await connection.commands([step.script.whole(step.keys, step.args)], lasting=True)
+        [reply] = await connection.run([step.script.whole(step.keys, step.args)], lasting=True)
     if isinstance(reply, RPNError):
         return reply
     if isinstance(reply, Exception):

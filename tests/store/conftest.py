@@ -139,6 +139,11 @@ class Forgetful(Connection):
         self._lose()
         return replies
 
+    async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
+        replies = await super().run(batch, lasting=lasting)
+        self._lose()
+        return replies
+
     def _lose(self) -> None:
         if self.lost_next:
             self.lost_next -= 1

@@ -52,9 +52,10 @@ async def dedicated(connection: Connection) -> None:
 CALLS: list[Callable[[Connection], Awaitable[Any]]] = [
     lambda connection: connection.command("PING"),
     lambda connection: connection.commands([("PING",), ("PING",)]),
+    lambda connection: connection.run([("PING",), ("PING",)]),
     dedicated,
 ]
-each_call = pytest.mark.parametrize("call", CALLS, ids=["command", "commands", "dedicated"])
+each_call = pytest.mark.parametrize("call", CALLS, ids=["command", "commands", "run", "dedicated"])
 
 
 @each_call

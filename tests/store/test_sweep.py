@@ -126,11 +126,11 @@ class Paused(Connection):
         self._meanwhile = meanwhile
         self._commands = 0
 
-    async def command(self, *words: Any) -> Any:
+    async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
         self._commands += 1
         if self._commands == 2:
             await self._meanwhile()
-        return await super().command(*words)
+        return await super().run(batch, lasting=lasting)
 
 
 @pytest.mark.usefixtures("sweeper")

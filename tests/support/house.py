@@ -64,6 +64,8 @@ class FakeConnection:
             raise self.broken
         return [self.replies.get(name_of(words), 1) for words in batch]
 
+    run = commands
+
     @property
     def steps(self) -> list[tuple[Any, ...]]:
         """Every script that was run: its name, then what follows the number of its keys."""

@@ -1,0 +1,1 @@
+"""How fast resource requests are answered, from WebSocket to WebSocket."""

@@ -1,0 +1,49 @@
+"""The promises of rpn.store.wire: to everybody their own replies, and nobody waits on a dead connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rpn.errors import StoreUnavailable
+from rpn.store.connection import Connection, NoScriptError
+from rpn.store.keys import Keys
+from tests.store.conftest import Server
+
+PATIENCE_S = 10.0
+
+
+async def test_many_ask_at_once_and_each_gets_its_own(connection: Connection) -> None:
+    asking = [connection.run([("ECHO", f"{n}"), ("ECHO", f"{n}!")]) for n in range(100)]
+    assert await asyncio.gather(*asking) == [[b"%d" % n, b"%d!" % n] for n in range(100)]
+    assert await connection.run([]) == []
+
+
+async def test_a_refused_command_has_its_error_and_the_others_their_replies(
+    connection: Connection, keys: Keys
+) -> None:
+    refused, answered = await connection.run([("EVALSHA", "0" * 40, 1, keys.meta), ("ECHO", b"\xff\x00")])
+    assert isinstance(refused, NoScriptError)
+    assert answered == b"\xff\x00"
+
+
+async def test_who_goes_away_takes_nobodys_reply_along(connection: Connection) -> None:
+    await connection.run([("PING",)])
+    gone = asyncio.ensure_future(connection.run([("ECHO", "gone")]))
+    stayed = asyncio.ensure_future(connection.run([("ECHO", "stayed")]))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stayed == [b"stayed"]
+
+
+async def test_who_waits_when_the_server_ends_is_told_and_the_next_connects_anew(own_server: Server) -> None:
+    connection = Connection(own_server.url)
+    await connection.run([("PING",)])
+    own_server.stop()
+    with pytest.raises(StoreUnavailable):
+        await connection.run([("PING",)])
+    own_server.start()
+    async with asyncio.timeout(PATIENCE_S):
+        assert await connection.run([("ECHO", "x")]) == [b"x"]
+    await connection.close()
