@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.4
 """A revoked token's sockets are closed within a second of it."""
+LOOK_AGAIN_S = 0.05
+"""between two looks that tokens we do not know may cause"""
 _NOBODYS = b"\x00" * 32
 
 
@@ -30,9 +32,15 @@ class Keyring:
         self._tokens: dict[str, TokenRecord] = {}
         self._speaks_for: dict[str, str] = {}
         self._revision = -1
+        self._looking = asyncio.Lock()
+        self._look_again_s = 0.0
 
     def records(self) -> list[TokenRecord]:
         return sorted(self._tokens.values(), key=lambda record: record.created_ms)
+
+    def knows(self, text: str) -> bool:
+        """Whether there is a token of this id. Raises Unauthorized if this is no token."""
+        return parse_token(text).id in self._tokens
 
     def get(self, token_id: str) -> TokenRecord | None:
         return self._tokens.get(token_id)
@@ -64,12 +72,27 @@ class Keyring:
         """Read them now. Raises StoreUnavailable."""
         self._take(await self._store.all())
 
+    async def catch_up(self) -> None:
+        """Read them if they have changed. Raises StoreUnavailable."""
+        if not self.loaded or await self._store.revision() != self._revision:
+            await self.refresh()
+
+    async def look_again(self) -> None:
+        """Somebody showed a token that may have been made a moment ago, at another gateway.
+
+        Many who guess make one look at a time: whoever comes during it learns from the next.
+        """
+        async with self._looking:
+            now_s = asyncio.get_running_loop().time()
+            if now_s >= self._look_again_s:
+                self._look_again_s = now_s + LOOK_AGAIN_S
+                await self.catch_up()
+
     async def run(self) -> None:
         """Keep them as the store has them."""
         while True:
             try:
-                if not self.loaded or await self._store.revision() != self._revision:
-                    await self.refresh()
+                await self.catch_up()
             except StoreUnavailable as error:
                 log.debug("cannot read the tokens: %s", error)
             self.on_change()  # time alone ends some

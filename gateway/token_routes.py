@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -148,27 +149,33 @@ class TokenRoutes:
     async def _join(self, request: Request) -> Response:
         """201 with a token that speaks for this device alone."""
         joining = decode_body(Joining, await body_of(request))
-        await self._keyring.refresh()
-        join = self._keyring.get(bearer_of(request.scope).id)
-        if join is None:
-            raise Unauthorized("this join token is spent, or its time is over")
-        token = make_token(TokenKind.DEVICE)
+        key, token = _key(joining.public_key), make_token(TokenKind.DEVICE)
         device = TokenRecord(
             token.id,
             TokenKind.DEVICE,
             token.digest,
-            join.name,
+            "",
             self._now_ms(),
-            labels=join.labels,
             device_id=joining.device_id,
-            public_key=_key(joining.public_key),
-            quota=join.quota,
+            public_key=key,
         )
-        if not await self._store.spend(join, device):
-            raise Forbidden(f"{joining.device_id} has a token already, or the join token was spent meanwhile")
-        await self._keyring.refresh()
+        device = await self._spent(bearer_of(request.scope).id, device)
         self._note(request, f"join as {joining.device_id}")
         return json_response({"token": token.text} | _shown(device), status=201)
+
+    async def _spent(self, join_id: str, device: TokenRecord) -> TokenRecord:
+        """The device's token with what the join token gives it. Raises Unauthorized or Forbidden."""
+        while True:
+            await self._keyring.refresh()
+            join = self._keyring.get(join_id)
+            if join is None:
+                raise Unauthorized("this join token is spent, or its time is over")
+            if self._keyring.owner_of(device.device_id):
+                raise Forbidden(f"{device.device_id} has a token already: revoke that first")
+            device = replace(device, name=join.name, labels=join.labels, quota=join.quota)
+            if await self._store.spend(join, device):  # else another machine was faster: look again
+                await self._keyring.refresh()
+                return device
 
     async def _ticket(self, request: Request) -> Response:
         bearer = bearer_of(request.scope)

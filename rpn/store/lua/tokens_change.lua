@@ -4,22 +4,19 @@
 -- KEYS[1..2]  tokens (hash), meta
 -- ARGV        three for each: its field; what it must hold now ("" for nothing, "*" for anything);
 --             what it shall hold ("" for nothing)
--- returns     1; 0 when one of them is something else
+-- returns     1, also when all was done before; 0 when one of them is something else
 
-local done = true
+local as_thought, done = true, true
 for place = 1, #ARGV, 3 do
-  local now = redis.call("HGET", KEYS[1], ARGV[place]) or ""
-  local thought = ARGV[place + 1]
+  local now, thought = redis.call("HGET", KEYS[1], ARGV[place]) or "", ARGV[place + 1]
+  as_thought = as_thought and (now == thought or (thought == "*" and now ~= ""))
   done = done and now == ARGV[place + 2]
-  if thought ~= "*" and now ~= thought and now ~= ARGV[place + 2] then
-    return 0
-  end
-  if thought == "*" and now == "" then
-    return 0
-  end
 end
 if done then
   return 1
+end
+if not as_thought then
+  return 0
 end
 for place = 1, #ARGV, 3 do
   if ARGV[place + 2] == "" then

@@ -1,0 +1,246 @@
+"""A pool with tokens: who gets in, whose device is whose, and what a revoked token is worth."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
+
+from gateway.proof import signed_text
+from rpn.tokens import TokenKind, make_token
+from tests.e2e.conftest import Opened
+from tests.support.gateways import Pool, RunningGateway, Talker
+
+ADMIN = make_token(TokenKind.ADMIN).text
+WRONG = make_token(TokenKind.ADMIN).text
+_numbers = itertools.count()
+
+
+class Guarded:
+    """A pool that wants tokens, and its administrator."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def gateway(self, number: int = 0) -> RunningGateway:
+        return self.pool.gateways[number]
+
+    async def ask(self, method: str, path: str, token: str = ADMIN, gateway: int = 0, **body: Any) -> Any:
+        """The answer to a request in a token's name."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with httpx.AsyncClient(base_url=self.gateway(gateway).url, trust_env=False) as client:
+            return await client.request(method, path, headers=headers, json=body or None)
+
+    async def token(self, kind: str, **more: Any) -> dict[str, Any]:
+        """A new one, as its maker sees it."""
+        answer = await self.ask("POST", "/api/tokens", kind=kind, **more)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def talk(self, token: str, device_id: str = "", gateway: int = 0, **more: Any) -> Talker:
+        """A connection in a token's name, registered if it names a device."""
+        url = self.gateway(gateway).url.replace("http", "ws") + "/ws"
+        socket = await connect(url, additional_headers={"Authorization": f"Bearer {token}"}, compression=None)
+        talker = Talker(socket)
+        talker.device_id = device_id
+        if device_id:
+            await talker.register(**more)
+        return talker
+
+
+@pytest.fixture
+def guarded(pool_of: Opened) -> Any:
+    @asynccontextmanager
+    async def opened(count: int = 1, **settings: Any) -> AsyncIterator[Guarded]:
+        async with pool_of(count, auth="token", seed_tokens=f"{ADMIN}\n", **settings) as pool:
+            yield Guarded(pool)
+
+    return opened
+
+
+async def test_without_a_token_there_are_health_and_the_page_and_nothing_else(guarded: Any) -> None:
+    async with guarded() as pool:
+        for path in ("/livez", "/readyz", "/ui/"):
+            assert (await pool.ask("GET", path, "")).status_code == 200, path
+        for method, path in [
+            ("GET", "/"),
+            ("GET", "/api/devices"),
+            ("GET", "/api/stats"),
+            ("GET", "/metrics"),
+            ("GET", "/api/tokens"),
+            ("POST", "/api/tokens"),
+            ("POST", "/api/join"),
+            ("PUT", "/api/blobs/" + "0" * 64),
+            ("GET", "/nothing"),
+        ]:
+            answer = await pool.ask(method, path, "")
+            assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED"), path
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_connection_without_a_token_is_no_connection(guarded: Any) -> None:
+    async with guarded() as pool:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(pool.gateway().url.replace("http", "ws") + "/ws")
+        assert refused.value.response.status_code == 401
+
+
+async def test_a_token_that_nobody_made_is_wrong_and_guessing_ends_soon(guarded: Any) -> None:
+    async with guarded() as pool:
+        codes = [(await pool.ask("GET", "/api/devices", WRONG)).json()["code"] for _ in range(12)]
+        assert codes == ["UNAUTHORIZED"] * 10 + ["RATE_LIMITED"] * 2
+        assert (await pool.ask("GET", "/api/devices")).status_code == 200
+
+
+async def test_a_client_of_the_plain_api_needs_nothing_but_the_header(guarded: Any) -> None:
+    async with guarded() as pool:
+        token = (await pool.token("device"))["token"]
+        talker = await pool.talk(token, "mine")
+        await talker.expect("devices")
+        await talker.say("heartbeat")
+        assert [each["type"] for each in talker.heard] == ["devices"]
+
+
+async def test_a_device_token_speaks_for_the_device_it_registered_first(guarded: Any) -> None:
+    async with guarded(2) as pool:
+        token = (await pool.token("device"))["token"]
+        await (await pool.talk(token, "mine")).expect("devices")
+        async with asyncio.timeout(5):
+            while (await pool.ask("GET", "/api/tokens")).json()["tokens"][-1]["deviceId"] != "mine":
+                await asyncio.sleep(0.02)
+        other = await pool.talk(token, "another")
+        assert (await other.expect("error"))["code"] == "FORBIDDEN"
+
+
+async def test_nobody_elses_token_speaks_for_a_device(guarded: Any) -> None:
+    async with guarded(2) as pool:
+        mine = (await pool.token("device", deviceId="mine"))["token"]
+        await (await pool.talk(mine, "mine")).expect("devices")
+        for kind in ("device", "submitter", "admin"):
+            thief = (await pool.token(kind))["token"]
+            for gateway in (0, 1):
+                hijacker = await pool.talk(thief, "mine", gateway)
+                assert (await hijacker.expect("error"))["code"] == "FORBIDDEN", kind
+
+
+async def test_a_client_is_not_taken_over_by_another_submitter(guarded: Any) -> None:
+    async with guarded() as pool:
+        first, second = [(await pool.token("submitter"))["token"] for _ in range(2)]
+        await (await pool.talk(first, "notebook")).expect("devices")
+        hijacker = await pool.talk(second, "notebook")
+        assert (await hijacker.expect("error"))["code"] == "FORBIDDEN"
+
+
+async def test_a_join_token_makes_one_device_and_is_spent(guarded: Any) -> None:
+    async with guarded(2) as pool:
+        join = (await pool.token("join", labels={"zone": "lab"}))["token"]
+        made = await pool.ask("POST", "/api/join", join, deviceId="mine")
+        assert made.status_code == 201
+        assert (await pool.ask("POST", "/api/join", join, 1, deviceId="other")).status_code == 401
+        assert made.json()["labels"] == {"zone": "lab"}
+        talker = await pool.talk(made.json()["token"], "mine")
+        await talker.expect("devices")
+
+
+async def test_of_many_who_join_at_once_only_as_many_do_as_the_token_allows(guarded: Any) -> None:
+    async with guarded(2) as pool:
+        join = (await pool.token("join", uses=3))["token"]
+        joining = [
+            pool.ask("POST", "/api/join", join, number % 2, deviceId=f"d{number}") for number in range(8)
+        ]
+        codes = [answer.status_code for answer in await asyncio.gather(*joining)]
+        assert sorted(codes) == [201] * 3 + [401] * 5
+        listed = (await pool.ask("GET", "/api/tokens")).json()["tokens"]
+        assert sum(each["kind"] == "device" for each in listed) == codes.count(201)
+
+
+async def test_a_device_with_a_key_proves_that_it_holds_it(guarded: Any) -> None:
+    async with guarded() as pool:
+        key = Ed25519PrivateKey.generate()
+        public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+        join = (await pool.token("join"))["token"]
+        token = (await pool.ask("POST", "/api/join", join, deviceId="mine", publicKey=public)).json()["token"]
+
+        def proof(talker: Talker) -> str:
+            response = talker.connection.response
+            assert response is not None
+            nonce = response.headers["X-RPN-Nonce"]
+            return base64.b64encode(key.sign(signed_text(nonce, "mine"))).decode()
+
+        owner, thief, replayer = [await pool.talk(token) for _ in range(3)]
+        owner.device_id = thief.device_id = replayer.device_id = "mine"
+        await thief.register()
+        assert (await thief.expect("error"))["code"] == "FORBIDDEN"
+        await owner.register(proof=proof(owner))
+        await owner.expect("devices")
+        await replayer.register(proof=proof(owner))
+        assert (await replayer.expect("error"))["code"] == "FORBIDDEN"
+
+
+async def test_a_revoked_token_closes_its_sockets_on_every_gateway_within_a_second(guarded: Any) -> None:
+    async with guarded(2) as pool:
+        made = await pool.token("submitter")
+        kept = await pool.talk((await pool.token("submitter"))["token"], "kept")
+        talkers = [await pool.talk(made["token"], f"c{gateway}", gateway) for gateway in (0, 1)]
+        for talker in talkers:
+            await talker.expect("devices")
+        assert (await pool.ask("DELETE", f"/api/tokens/{made['id']}")).status_code == 200
+        for talker in talkers:
+            assert await talker.closed(within_s=1.0) == (1008, "revoked")
+        assert (await pool.ask("GET", "/api/devices", made["token"], 1)).status_code == 401
+        await kept.say("heartbeat")
+        assert kept.connection.close_code is None
+
+
+async def test_a_token_ends_when_its_time_is_over(guarded: Any) -> None:
+    async with guarded() as pool:
+        made = await pool.token("observer", expiresInS=0.5)
+        talker = await pool.talk(made["token"])
+        await talker.connection.send('{"type":"observe"}')
+        await talker.expect("devices")
+        assert await talker.closed() == (1008, "revoked")
+        assert (await pool.ask("GET", "/api/devices", made["token"])).status_code == 401
+
+
+async def test_a_browser_shows_a_ticket_once(guarded: Any) -> None:
+    async with guarded() as pool:
+        observer = (await pool.token("observer"))["token"]
+        ticket = (await pool.ask("POST", "/api/tickets", observer)).json()["ticket"]
+        url = pool.gateway().url.replace("http", "ws") + "/ws"
+        async with connect(url, subprotocols=[Subprotocol("rpn"), Subprotocol(ticket)]) as socket:
+            assert socket.subprotocol == "rpn"
+            await socket.send('{"type":"observe"}')
+            assert json.loads(await socket.recv())["type"] == "devices"
+        with pytest.raises(InvalidStatus):
+            await connect(url, subprotocols=[Subprotocol("rpn"), Subprotocol(ticket)])
+
+
+async def test_what_is_done_about_access_is_written_down(guarded: Any) -> None:
+    async with guarded() as pool:
+        made = await pool.token("submitter", name="ci")
+        await pool.ask("DELETE", f"/api/tokens/{made['id']}")
+        await pool.ask("GET", "/api/devices", made["token"])
+        deeds = (await pool.ask("GET", "/api/audit")).json()["deeds"]
+        told = {(each["what"], each["outcome"]) for each in deeds}
+        assert (f"create submitter token {made['id']}", "done") in told
+        assert (f"revoke submitter token {made['id']}", "done") in told
+        assert ("/api/devices", "UNAUTHORIZED") in told
+        assert all(made["token"] not in json.dumps(each) for each in deeds)
+
+
+async def test_an_open_pool_knows_no_tokens(pool_of: Opened) -> None:
+    async with pool_of(1) as pool:
+        answer = await pool.gateways[0].get("/api/tokens")
+        assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
