@@ -125,7 +125,7 @@ def _wasm(assign: TaskAssign, config: AgentConfig) -> Plan:
     deadline_s = min(assign.timeout_s or config.wasm.timeout_s, config.wasm.timeout_s)
     module = Module(
         data.module,
-        content(data.input, text=isinstance(data.input, str)),
+        content(data.input, text=data.input is None or isinstance(data.input, str)),
         data.args,
         float(assign.requirements.memory) or config.limits.memory,
         deadline_s,

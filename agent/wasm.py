@@ -172,11 +172,12 @@ def _config() -> Config:
 
 
 def _wasi(call: WasmCall, output: _Output) -> WasiConfig:
-    with open(GIVEN, "wb") as given:
-        given.write(call.given)
+    if call.given:
+        with open(GIVEN, "wb") as given:
+            given.write(call.given)
     wasi = WasiConfig()
     wasi.argv = ["module", *call.args]
-    wasi.stdin_file = GIVEN
+    wasi.stdin_file = GIVEN if call.given else os.devnull
     wasi.stdout_custom = output.take
     wasi.stderr_custom = _log
     return wasi
