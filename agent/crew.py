@@ -97,10 +97,9 @@ class Worker:
             await self._spawner.limit(self.spawned, limits)
         answer = self.answers.expect()
         self.transports[0].write(framed(call))  # type: ignore[attr-defined] # the pipe to its input
-        try:
-            body = await attempt.unless_stopped(answer)
-        except EOFError:
-            raise WorkerGone(await self.spawned.ended) from None
+        body = await attempt.unless_stopped(answer)
+        if body is None:
+            raise WorkerGone(await self.spawned.ended)
         return replies.decode(body)
 
     @property
@@ -164,13 +163,11 @@ class Crew:
         worker = Worker(spawned, folder, self._spawner)
         hello = worker.answers.expect()
         await _connect(worker, stdin_in, stdout_out, stderr_out)
-        try:
-            worker.hello = hellos.decode(await hello)
-        except EOFError:
+        body = await hello
+        if body is None:
             await worker.end()
-            raise CannotStart(
-                f"a worker for {self._trade.kind} does not start: {worker.prints.last}"
-            ) from None
+            raise CannotStart(f"a worker for {self._trade.kind} does not start: {worker.prints.last}")
+        worker.hello = hellos.decode(body)
         return worker
 
 
@@ -199,13 +196,13 @@ class _Answers(asyncio.Protocol):
     def __init__(self) -> None:
         self.ended = False
         self._splitter = Splitter()
-        self._expected: asyncio.Future[bytes] | None = None
+        self._expected: asyncio.Future[bytes | None] | None = None
 
-    def expect(self) -> asyncio.Future[bytes]:
-        """The next frame's body; EOFError if there is none."""
+    def expect(self) -> asyncio.Future[bytes | None]:
+        """The next frame's body; None if there is none, because the worker is gone."""
         self._expected = asyncio.get_running_loop().create_future()
         if self.ended:
-            self._expected.set_exception(EOFError())
+            self._expected.set_result(None)
         return self._expected
 
     def data_received(self, data: bytes) -> None:
@@ -221,7 +218,7 @@ class _Answers(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         self.ended = True
         if self._expected is not None and not self._expected.done():
-            self._expected.set_exception(EOFError())
+            self._expected.set_result(None)
 
 
 class _Prints(asyncio.Protocol):

@@ -41,6 +41,11 @@ class Bench:
     def warden(self) -> psutil.Process:
         return psutil.Process(self._spawner.warden_pid)
 
+    @property
+    def folder(self) -> Path:
+        """Where what runs has its folders."""
+        return self._spawner.work
+
     def _send(self, *messages: Message) -> bool:
         self.sent.extend(messages)
         return True
