@@ -21,7 +21,7 @@ from agent.gpu import GpuProbe
 from agent.kinds import labels
 from agent.meter import Meter
 from agent.metrics import CONTENT_TYPE, Standing, exposition
-from agent.offer import offered
+from agent.offer import cpu_share, offered
 from agent.owner import Owner
 from agent.plan import failed, rejected
 from agent.platforms import this_platform
@@ -87,6 +87,7 @@ class Agent:
     def _workplace(self, data_dir: Path) -> tuple[Spawner, Runner]:
         needed = {place for command in self._config.commands.values() for place in command.places}
         spawner = Spawner(data_dir / WORK_FOLDER, needed=needed)
+        spawner.cpu_share = cpu_share(self._owner.policy)
         results = Results(data_dir / RESULTS_FOLDER)
         blobs = BlobCache(data_dir / BLOBS_FOLDER, lambda: Gateway(self._device.server))
         workshop = Workshop(spawner, blobs, self._config)
@@ -185,8 +186,9 @@ class Agent:
         """First tell that nothing more is wanted, then deal with what runs."""
         self._reporter.online()
         self._introduce()
-        if self._runner is None:
+        if self._runner is None or self._spawner is None:
             return
+        self._spawner.cpu_share = cpu_share(self._owner.policy)
         if self._owner.verdict.open:
             self._runner.resume()
         elif self._owner.policy.when_withheld == "suspend":

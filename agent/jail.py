@@ -47,6 +47,8 @@ def confine(order: Mapping[str, Any], user: int | None) -> None:
     network = bool(order.get("network"))
     from agent import rlimits  # not there on Windows
 
+    if order["cores"] and sys.platform == "linux":
+        os.sched_setaffinity(0, order["cores"])
     rlimits.hold_to(order["limits"], alone=user is not None)
     if landlock.version():
         reads, writes = _reads(order, network), _writes(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 import msgspec
@@ -33,6 +34,11 @@ def offered(resources: Resources, usage: PoolUsage | None, policy: Policy, *, is
         gpu_name=resources.gpu_name if policy.gpu else None,
         gpu_usage=resources.gpu_usage if policy.gpu else None,
     )
+
+
+def cpu_share(policy: Policy) -> float | None:
+    """Core-percent that the pool's tasks together may use; None: all there are."""
+    return policy.cpu * (os.cpu_count() or 1) if policy.cpu < 100 else None
 
 
 def _left(available: Amount, total: Amount, used: Amount, share_percent: float, *, is_open: bool) -> float:

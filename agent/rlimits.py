@@ -25,8 +25,6 @@ def hold_to(limits: Mapping[str, Any], *, alone: bool) -> None:
         # The guard counts too, and says so clearly; this holds when it is too late for that.
         room = 2 * limits["processes"]
         _lower(resource.RLIMIT_NPROC, room if alone else room + limits["others"])
-    if "cores" in limits and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, limits["cores"])
 
 
 def _lower(what: int, limit: int) -> None:

@@ -46,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     open_files: int | msgspec.UnsetType = msgspec.UNSET
     """of one process"""
     cpu: float | msgspec.UnsetType = msgspec.UNSET
-    """core-percent: a bound where cgroups are ours to set, else what its number of cores is rounded from"""
+    """core-percent; it runs on so many cores, rounded up"""
     nice: int | msgspec.UnsetType = msgspec.UNSET
     """how much it gives way to others: 0 to 19"""
 
@@ -103,6 +103,8 @@ class Spawner:
         self.work = Path(tempfile.mkdtemp(prefix="agent-", dir=folder))
         self.work.chmod(0o711)  # tasks may run as users of their own
         self._needed = list(needed)
+        self.cpu_share: float | None = None
+        """core-percent that all processes together may use, rounded up to cores; None: all"""
         self._numbers = count(1)
         self._spawned: dict[int, Spawned] = {}
         self._sending = asyncio.Lock()
@@ -155,7 +157,8 @@ class Spawner:
         """Have the warden start a process with these streams, which are closed here then."""
         spawned = Spawned(next(self._numbers))
         self._spawned[spawned.number] = spawned
-        told = {**msgspec.to_builtins(order), "limits": msgspec.to_builtins(order.limits)}
+        limits = {**msgspec.to_builtins(order.limits), "cpu_share": self.cpu_share}
+        told = {**msgspec.to_builtins(order), "limits": limits}
         try:
             await self._send({"op": "start", "id": spawned.number, **told}, streams)
         finally:

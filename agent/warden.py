@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from agent import builtins, guard, jail, kernel, proc, tree, users, view
+from agent import builtins, cores, guard, jail, kernel, proc, tree, users, view
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
@@ -50,9 +50,10 @@ _EXEC_FAILED = 127
 class Task:
     """One that runs."""
 
-    def __init__(self, number: int, user: int | None, guarded: guard.Guarded) -> None:
+    def __init__(self, number: int, user: int | None, taken: list[int], guarded: guard.Guarded) -> None:
         self.number = number
         self.user = user
+        self.cores = taken
         self.guarded = guarded
 
 
@@ -62,6 +63,7 @@ class Warden:
         self._work = work
         self._above_work = above_work
         self._users = users_
+        self._cores = cores.Cores()
         self._tasks: dict[int, Task] = {}
         """by the pid of the process that leads it"""
         self._fds: list[int] = []
@@ -140,8 +142,22 @@ class Warden:
     # --- beginnings ---------------------------------------------------------------------------
 
     def _start(self, order: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        user, limits = self._users.take(), order["limits"]
+        order["cores"] = self._cores.take(limits.get("cpu"), limits.get("cpu_share"))
+        try:
+            pid = self._fork(order, fds, user)
+        except OSError as error:
+            self._users.give_back(user)
+            self._cores.give_back(order["cores"])
+            return {"id": order["id"], "error": str(error)}
+        guarded = guard.Guarded(pid, order["folder"], limits, now_s=guard.now_s())
+        self._tasks[pid] = Task(order["id"], user, order["cores"], guarded)
+        return {"id": order["id"], "pid": pid}
+
+    def _fork(self, order: dict[str, Any], fds: list[int], user: int | None) -> int:
+        """The pid of the process that has become the task. Raises OSError, with what to tell."""
         failed, failed_in = os.pipe()
-        warden, user = os.getpid(), self._users.take()
+        warden = os.getpid()
         try:
             if user is not None:
                 os.chown(order["folder"], user, user)
@@ -152,8 +168,7 @@ class Warden:
                 _become(order, fds, failed_in, warden, user)
         except OSError as error:
             os.close(failed)
-            self._users.give_back(user)
-            return {"id": order["id"], "error": f"cannot fork: {error.strerror}"}
+            raise OSError(f"cannot fork: {error.strerror}") from None
         finally:
             for fd in (*fds, failed_in):
                 os.close(fd)
@@ -161,11 +176,8 @@ class Warden:
             why = stream.read()  # ends at exec
         if why:
             os.waitpid(pid, 0)
-            self._users.give_back(user)
-            return {"id": order["id"], "error": why.decode(errors="replace")}
-        guarded = guard.Guarded(pid, order["folder"], order["limits"], now_s=guard.now_s())
-        self._tasks[pid] = Task(order["id"], user, guarded)
-        return {"id": order["id"], "pid": pid}
+            raise OSError(why.decode(errors="replace"))
+        return pid
 
     # --- limits -------------------------------------------------------------------------------
 
@@ -189,6 +201,7 @@ class Warden:
             task = self._tasks.pop(ended, None)
             if task is not None:
                 self._users.give_back(task.user)
+                self._cores.give_back(task.cores)
                 self._report(_ended(task, os.waitstatus_to_exitcode(status), left))
 
     def _kill_survivors(self, leader: int) -> bool:

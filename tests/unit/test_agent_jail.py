@@ -10,6 +10,7 @@ import pytest
 from agent import jail, seccomp
 from agent.guard import holds_more_than
 from agent.users import COUNT, Users
+from rpn.model import Requirements
 from tests.support import make
 from tests.support.workbench import Bench
 from tests.unit.test_agent_runner import bench, python
@@ -66,6 +67,13 @@ async def test_under_root_no_two_tasks_share_a_user(bench: Bench) -> None:
     (first, _), (second, _) = answers
     assert len({first, second, 0}) == 3
     assert [groups for _, groups in answers] == [[], []]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+async def test_a_task_runs_on_no_more_cores_than_it_asked_for(bench: Bench) -> None:
+    asked = Requirements(cpu=100)
+    result = await bench.run(python("import os; print(len(os.sched_getaffinity(0)))", requirements=asked))
+    assert result.result == 1
 
 
 async def test_a_fork_bomb_is_ended(bench: Bench) -> None:
