@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from rpn.codec import pack, pack_record
+from rpn.codec import pack_record
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member
+from rpn.store.packing import Packing
 from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife
 from rpn.store.scripts import Script
 from rpn.store.usage import Charge, counted
+
+SCRIPT = ("scheduler_words", "scheduler_writes", "scheduler_commit")
 
 
 class Deposed(Exception):
@@ -128,7 +131,7 @@ class Commits:
     def __init__(
         self, connection: Connection, keys: Keys, *, fence: int, lease_ms: int, inbox_ttl_ms: int
     ) -> None:
-        self._script = Script(connection, "scheduler_words", "scheduler_commit")
+        self._script = Script(connection, *SCRIPT)
         self._keys = keys
         self._fence = fence
         self._lease_ms = lease_ms
@@ -142,7 +145,9 @@ class Commits:
         StoreUnavailable when the outcome stays unknown: then rebuild from the store.
         """
         self._number += 1
-        keys, payload = self._packed(decisions)
+        if any(each.charges for each in decisions):
+            decisions = [*decisions, _accounts(decisions)]
+        keys, payload = Packing(self._keys).packed(decisions)
         reply = await self._script.run_until_known(
             keys,
             [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload],
@@ -151,36 +156,6 @@ class Commits:
         if reply[0] != b"OK":
             raise Deposed(reply[0].decode())
         return Committed(_ints(reply[1]), [(d, m) for d, m in zip(*[iter(_ints(reply[2]))] * 2, strict=True)])
-
-    def _packed(self, decisions: list[Decision]) -> tuple[list[str], bytes]:
-        """The keys the script needs, and the decisions with keys as their numbers."""
-        k = self._keys
-        fixed = (k.lease, k.meta, k.sessions, k.open, k.open_counts, k.ended, k.names)
-        numbers = {key: number for number, key in enumerate(fixed, start=1)}
-
-        def number(key: str) -> int:
-            return numbers.setdefault(key, len(numbers) + 1)
-
-        def command(words: tuple[Any, ...]) -> tuple[Any, ...]:
-            name, *rest = (words[1],) if isinstance(words[1], str) else words[1]
-            key = getattr(k, name)(*rest) if rest else getattr(k, name)
-            return (words[0], number(key), *map(_text, words[2:]))
-
-        def delivery(each: Delivery) -> tuple[Any, ...]:
-            device_id, presence, frame, inbox_id = each
-            session, _, gateway = presence.partition(" ")
-            mailbox = number(k.mailbox(gateway)) if presence else 0
-            letter = pack((device_id, session, inbox_id, frame))
-            inbox = (number(k.inbox(device_id)), inbox_id, frame) if inbox_id else (0, "", b"")
-            return (device_id, presence, mailbox, letter, *inbox)
-
-        if any(each.charges for each in decisions):
-            decisions = [*decisions, _accounts(decisions)]
-        packed = [
-            (list(each.rests.items()), [*map(command, each.commands)], [*map(delivery, each.deliveries)])
-            for each in decisions
-        ]
-        return list(numbers), pack(packed)
 
 
 def _accounts(decisions: list[Decision]) -> Decision:
@@ -191,11 +166,6 @@ def _accounts(decisions: list[Decision]) -> Decision:
             raise ValueError("a decision that may be skipped charges nothing")
     accounts.commands = counted([charge for each in decisions for charge in each.charges])
     return accounts
-
-
-def _text(value: object) -> object:
-    """Numbers as text, because Lua would write a large one with an exponent."""
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _ints(data: bytes) -> list[int]:

@@ -1,22 +1,24 @@
 #!lua flags=allow-oom
--- What a decision may say beside the server's own commands: the beginning of scheduler_commit.lua.
+-- What a decision may say, and how it is written: the beginning of scheduler_commit.lua.
 --
--- KEYS[4..7]  open (zset), open_counts (hash), ended (zset), names (zset)
--- ARGV        those of scheduler_commit.lua
--- returns     nothing: the script goes on
+-- KEYS[3..7]   sessions (hash), allocations (hash), requests (stream), tasks (stream), due (zset)
+-- KEYS[8..11]  open (zset), open_counts (hash), ended (zset), names (zset)
+-- ARGV         those of scheduler_commit.lua
+-- returns      nothing: the script goes on
 
 local LOG_LIMIT, ENDED_LIMIT = 16384, 10000 -- bytes of what a task printed last; tasks in `ended`
+local PART = 4000 -- arguments of one command; Lua takes 8,000
 
-local words = {}
+local words, gathered, deadlines, mail, kept = {}, {{}, {}, {}, {}, {}}, {}, {}, {}
 
 -- A task is over.
 function words.END(task, submitter, member, submitted, life, result, retention)
   redis.call("HSET", task, "life", life, "result", result)
   redis.call("PEXPIRE", task, retention)
-  if redis.call("ZREM", KEYS[4], member) == 1 then
-    redis.call("ZADD", KEYS[6], submitted, member)
-    if redis.call("HINCRBY", KEYS[5], submitter, -1) <= 0 then
-      redis.call("HDEL", KEYS[5], submitter)
+  if redis.call("ZREM", KEYS[8], member) == 1 then
+    redis.call("ZADD", KEYS[10], submitted, member)
+    if redis.call("HINCRBY", KEYS[9], submitter, -1) <= 0 then
+      redis.call("HDEL", KEYS[9], submitter)
     end
   end
 end
@@ -31,14 +33,32 @@ function words.NOTE(task, progress, log)
   end
 end
 
+local function in_parts(command, key, list)
+  for start = 1, #list, PART do
+    redis.call(command, key, unpack(list, start, math.min(start + PART - 1, #list)))
+  end
+end
+
+-- Number of a device -> where it is.
+local function presences(devices)
+  local found = {}
+  for start = 1, #devices, PART do
+    local part = {unpack(devices, start, math.min(start + PART - 1, #devices))}
+    for index, presence in ipairs(redis.call("HMGET", KEYS[3], unpack(part))) do
+      found[start + index - 1] = presence
+    end
+  end
+  return found
+end
+
 -- `ended` holds the newest, and `names` only what it or `open` holds.
-function words.trim()
-  local surplus = redis.call("ZCARD", KEYS[6]) - ENDED_LIMIT
+local function trim()
+  local surplus = redis.call("ZCARD", KEYS[10]) - ENDED_LIMIT
   if surplus > 0 then
-    local forgotten = redis.call("ZPOPMIN", KEYS[6], math.min(surplus, 1000))
+    local forgotten = redis.call("ZPOPMIN", KEYS[10], math.min(surplus, 1000))
     for index = 1, #forgotten, 2 do
       local submitter, id = forgotten[index]:match("^(.-):(.*)$")
-      redis.call("ZREM", KEYS[7], id .. ":" .. submitter)
+      redis.call("ZREM", KEYS[11], id .. ":" .. submitter)
     end
   end
 end

@@ -1,0 +1,1 @@
+"""How many requests a second one scheduler decides, from the stream to the commit."""

@@ -1,0 +1,53 @@
+"""Measures the whole loop at several sizes of pool, beside the bare loop in the same run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from bench.scheduler.bare import bare_loop
+from bench.scheduler.filled import Filled, filled
+from bench.scheduler.loop import whole_loop
+from bench.scheduler.taken import Taken
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--devices", type=int, nargs="+", default=[100, 1_000, 10_000, 100_000])
+    options.add_argument("--requests", type=int, default=40_000)
+    options.add_argument("--runs", type=int, default=3)
+    given = options.parse_args()
+    print(f"{'devices':>8} {'loop':<6} {'requests/s':>11} {'own µs':>8} {'store µs':>9}")
+    for devices in given.devices:
+        bare = measured(bare_loop, devices, given.requests, given.runs)
+        show(devices, "bare", bare)
+        whole = measured(whole_loop, devices, given.requests, given.runs)
+        show(devices, "whole", whole)
+        processors = (bare.own_us + bare.store_us) / (whole.own_us + whole.store_us)
+        print(
+            f"{'':>8} ratio  {whole.rate / bare.rate:>11.2f} by the clock, {processors:.2f} by the processors"
+        )
+
+
+def measured(loop: Callable[[Filled], Awaitable[Taken]], devices: int, requests: int, runs: int) -> Taken:
+    """The run in the middle, by the clock; each on a pool of its own."""
+
+    async def once() -> Taken:
+        async with filled(devices=devices, requests=requests) as pool:
+            return await loop(pool)
+
+    found = sorted((uvloop.run(once()) for _ in range(runs)), key=lambda taken: taken.rate)
+    return found[len(found) // 2]
+
+
+def show(devices: int, name: str, taken: Taken) -> None:
+    print(
+        f"{devices:>8,} {name:<6} {taken.rate:>11,.0f} {taken.own_us:>8.1f} {taken.store_us:>9.1f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
