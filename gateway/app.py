@@ -141,6 +141,7 @@ class Gateway:
             ],
             exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},
         )
+        self.routes = app.routes
         app.router.redirect_slashes = False  # what is not there is not there
         endpoint = Endpoint(self._settings, self._desk, self._hub, self._uplink, self._counters)
 

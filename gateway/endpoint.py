@@ -9,14 +9,16 @@ from typing import Any, cast, get_args
 from starlette.types import Receive, Scope, Send
 
 from gateway.bearers import bearer_of
-from gateway.compact import SUBPROTOCOL
+from gateway.compact import SUBPROTOCOL, Compact
 from gateway.desk import Desk
 from gateway.hub import Hub
 from gateway.metrics import Counters
 from gateway.peer import Peer
 from gateway.proof import NONCE_HEADER, make_nonce
+from gateway.roles import Action
 from gateway.session import State
 from gateway.uplink import Uplink
+from gateway.voices import Discreet
 from gateway.wire import EXTENSION, Wire
 from rpn.codec import decode_from_client, request_id_of
 from rpn.errors import RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
@@ -148,6 +150,9 @@ def _accept(scope: Scope, peer: Peer) -> dict[str, Any]:
         peer.nonce = make_nonce()
         accept["headers"] = [(NONCE_HEADER, peer.nonce.encode())]
     offered = scope.get("subprotocols", ())
-    peer.compact = SUBPROTOCOL in offered
+    if Action.SEE_ADDRESSES not in peer.session.bearer.may:
+        peer.voice, offered = Discreet, [each for each in offered if each != SUBPROTOCOL]
+    elif SUBPROTOCOL in offered:
+        peer.voice = Compact
     accept["subprotocol"] = next((each for each in (SUBPROTOCOL, PLAIN_SUBPROTOCOL) if each in offered), None)
     return accept

@@ -45,19 +45,18 @@ class Gatekeeper:
     async def _known(self, keyring: Keyring, scope: Scope, headers: Headers) -> Bearer:
         if not keyring.loaded:
             raise StoreUnavailable("the pool's server has not answered yet")
-        address = scope["client"][0] if scope.get("client") else ""
+        shown = _shown(headers)
+        if not shown:
+            raise Unauthorized("a token is needed: send it as `Authorization: Bearer TOKEN`")
         try:
-            return await self._bearer(keyring, headers)
+            return await self._bearer(keyring, shown)
         except Unauthorized as error:
+            address = scope["client"][0] if scope.get("client") else ""
             self._auditor.note("unknown", scope["path"], error.code, address)
             self._count_wrong(address)
             raise
 
-    async def _bearer(self, keyring: Keyring, headers: Headers) -> Bearer:
-        scheme, _, said = headers.get("authorization", "").partition(" ")
-        shown = said.strip() if scheme.lower() == "bearer" else _ticket_among_subprotocols(headers)
-        if not shown:
-            raise Unauthorized("a token is needed: send it as `Authorization: Bearer TOKEN`")
+    async def _bearer(self, keyring: Keyring, shown: str) -> Bearer:
         if not shown.startswith(PREFIX):
             if not keyring.knows(shown):
                 await keyring.look_again()
@@ -77,7 +76,13 @@ class Gatekeeper:
             raise RateLimited("too many wrong tokens from this address", retry_after_s=int(WRONG_SPAN_S))
 
 
-def _ticket_among_subprotocols(headers: Headers) -> str:
-    """Browsers cannot send a header with a WebSocket, but they can name subprotocols."""
+def _shown(headers: Headers) -> str:
+    """The token or ticket that came along; empty if none.
+
+    Browsers cannot send a header with a WebSocket, but they can name subprotocols.
+    """
+    scheme, _, said = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return said.strip()
     offered = (each.strip() for each in headers.get("sec-websocket-protocol", "").split(","))
     return next((each for each in offered if each.startswith(PREFIX)), "")

@@ -11,10 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from gateway.answers import error_response, json_response
+from gateway.bearers import bearer_of
 from gateway.guard import Guard, Handler
 from gateway.metrics import Counters, Exposition
 from gateway.page import page, qr_code
+from gateway.roles import Action
 from gateway.toll import Toll
+from gateway.voices import discreet
 from rpn.errors import MethodNotAllowed, NotFound
 from rpn.replica import Replica
 from rpn.settings import GatewaySettings
@@ -83,7 +86,9 @@ class Rest:
         )
 
     async def _devices(self, request: Request) -> Response:
-        return json_response(b'{"devices":' + self._replica.devices_json + b"}")
+        if Action.SEE_ADDRESSES in bearer_of(request.scope).may:
+            return json_response(b'{"devices":' + self._replica.devices_json + b"}")
+        return json_response({"devices": [discreet(each) for each in self._replica.devices.values()]})
 
     async def _resources(self, request: Request) -> Response:
         return json_response({"pool": self._replica.totals})

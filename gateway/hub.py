@@ -11,7 +11,6 @@ import asyncio
 from time import perf_counter
 from typing import Any
 
-from gateway.compact import Compact
 from gateway.metrics import Counters
 from gateway.peer import ADDRESSED_LIMIT, BURST_FACTOR, Peer
 from gateway.voices import Voice
@@ -52,8 +51,8 @@ class Hub:
         self._curious: dict[Peer, None] = {}
         """those of the audience that accept `events`"""
         self._plain = Voice()
-        self._compact: Compact | None = None
-        """None while nobody listens to it"""
+        self._others: dict[type[Voice], Voice] = {}
+        """those beside it; each only while somebody listens"""
         self._voices: list[Voice] = [self._plain]
         """those that somebody hears: what is said is said by each of them, at the same place of the round"""
         self._told: dict[str, bool] = {}
@@ -161,7 +160,7 @@ class Hub:
     def drop(self, peer: Peer) -> None:
         """It is gone, or speaks for its device no longer."""
         self._audience.pop(peer, None)
-        if peer.compact:
+        if peer.voice is not Voice:
             self._fall_silent()
         self._curious.pop(peer, None)
         self._addressees.pop(peer, None)
@@ -207,19 +206,21 @@ class Hub:
 
     def _voice(self, peer: Peer) -> Voice:
         """The one in which it hears."""
-        if not peer.compact:
+        if peer.voice is Voice:
             return self._plain
-        if self._compact is None:
-            self._compact = Compact()
-            self._compact.round = [None] * self._place  # of what was said before, nobody will hear it
-            self._voices.append(self._compact)
-        return self._compact
+        voice = self._others.get(peer.voice)
+        if voice is None:
+            voice = self._others[peer.voice] = peer.voice()
+            voice.round = [None] * self._place  # of what was said before, nobody will hear it
+            self._voices.append(voice)
+        return voice
 
     def _fall_silent(self) -> None:
-        """Speak in the compact voice only while somebody listens."""
-        if self._compact is not None and not any(peer.compact for peer in self._audience):
-            self._voices.remove(self._compact)
-            self._compact = None
+        """Speak in a voice beside the plain one only while somebody listens."""
+        if self._others:
+            heard = {peer.voice for peer in self._audience}
+            for kind in [kind for kind in self._others if kind not in heard]:
+                self._voices.remove(self._others.pop(kind))
 
     @property
     def _place(self) -> int:
@@ -283,7 +284,7 @@ class Hub:
         count = len(rounds[self._plain])
         if not count:
             return
-        frames = {voice is self._compact: voice.frames(items) for voice, items in rounds.items()}
+        frames = {type(voice): voice.frames(items) for voice, items in rounds.items()}
         heard = size = 0
         for peer in self._audience:
             if peer.welcome is not None:
@@ -293,7 +294,7 @@ class Hub:
                     peer.missed[device_id] = joined or peer.missed.get(device_id, False)
                 self._counters.skipped += count
                 continue
-            data = frames[peer.compact]
+            data = frames[peer.voice]
             if peer in spared:
                 voice, own = self._voice(peer), spared[peer]
                 data = voice.frames([item for place, item in enumerate(rounds[voice]) if place not in own])

@@ -10,6 +10,7 @@ from gateway.bearers import EVERYONE, Bearer
 from gateway.frames import list_frames, text_frame
 from gateway.limits import ERROR_LIMIT, ERROR_SPAN_S, Window
 from gateway.session import Session
+from gateway.voices import Voice
 from gateway.wire import Wire
 from rpn.codec import encode
 from rpn.events import Identity
@@ -62,8 +63,8 @@ class Peer:
         # what it is sent
         self.hears = True
         """broadcasts, that is"""
-        self.compact = False
-        """broadcasts go to it as gateway.compact says"""
+        self.voice: type[Voice] = Voice
+        """in which broadcasts go to it"""
         self.welcome: tuple[bytes, int] | None = None
         """its list, and from which frame of the round on it hears everything"""
         self.addressed: list[bytes] = []

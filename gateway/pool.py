@@ -14,8 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.answers import json_response
+from gateway.bearers import Bearer, bearer_of
 from gateway.callers import Callers
 from gateway.guard import Guard
+from gateway.roles import Action
+from gateway.voices import discreet
 from rpn.codec import unpack_record
 from rpn.errors import BadMessage, NotFound
 from rpn.model import PoolStanding, Sum, Usage
@@ -87,7 +90,7 @@ class PoolRoutes:
             return self._calls.request(call.id, b"", HoldersEntry(device_id, call))
 
         load = msgspec.Raw(await self._callers.ask(str(uuid4()), step))
-        return json_response({**_described(device), "load": load})
+        return json_response({**_described(device, bearer_of(request.scope)), "load": load})
 
     async def _usage(self, request: Request) -> Response:
         month = request.query_params.get("month")
@@ -100,10 +103,10 @@ class PoolRoutes:
         )
 
 
-def _described(device: Mirrored) -> dict[str, Any]:
+def _described(device: Mirrored, bearer: Bearer) -> dict[str, Any]:
     identity = device.identity
     return {
-        "device": msgspec.Raw(device.json),
+        "device": device.device if Action.SEE_ADDRESSES in bearer.may else discreet(device),
         "labels": identity.labels,
         "capabilities": identity.capabilities,
         "accepts": identity.accepts,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from gateway.frames import text_frame
 from rpn.codec import encode
-from rpn.messages import DeviceJoined, DeviceLeft
+from rpn.messages import DeviceJoined, DeviceLeft, Devices
+from rpn.model import Device
 from rpn.replica import Mirrored, Replica
 
 
@@ -57,3 +60,18 @@ class Voice:
     def listed_size(self) -> int:
         """Bytes of the last list."""
         return len(self._listed[2])
+
+
+class Discreet(Voice):
+    """The API's shape for who may not see addresses: they are empty."""
+
+    def joined(self, device: Mirrored) -> Any:
+        return text_frame(encode(DeviceJoined(device=discreet(device))))
+
+    def devices(self, devices: Iterable[Mirrored]) -> bytes:
+        return text_frame(encode(Devices(devices=[discreet(each) for each in devices])))
+
+
+def discreet(device: Mirrored) -> Device:
+    """A device as it looks to who may not see its address."""
+    return replace(device.device, ip_address="")

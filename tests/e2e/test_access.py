@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -225,6 +226,35 @@ async def test_a_browser_shows_a_ticket_once(guarded: Any) -> None:
             assert json.loads(await socket.recv())["type"] == "devices"
         with pytest.raises(InvalidStatus):
             await connect(url, subprotocols=[Subprotocol("rpn"), Subprotocol(ticket)])
+
+
+async def test_an_observer_sees_no_addresses(guarded: Any) -> None:
+    async with guarded() as pool:
+        device, observer = [(await pool.token(kind))["token"] for kind in ("device", "observer")]
+        watcher = await pool.talk(observer)
+        await watcher.connection.send('{"type":"observe"}')
+        await watcher.expect("devices")
+        insider = await pool.talk(device, "mine")
+        listed = await insider.expect("devices", lambda m: bool(m["devices"]))
+        assert listed["devices"][0]["ipAddress"] == "127.0.0.1"
+        assert (await watcher.expect("device_joined"))["device"]["ipAddress"] == ""
+        told = (await pool.ask("GET", "/api/devices", observer)).json()["devices"]
+        assert [each["ipAddress"] for each in told] == [""]
+
+
+async def test_no_route_answers_without_a_token_but_those_that_are_named(guarded: Any) -> None:
+    async with guarded() as pool:
+        routes = [
+            (method, route.path)
+            for route in pool.gateway().routes()
+            for method in sorted(getattr(route, "methods", None) or {"GET"})
+        ]
+        assert len(routes) > 20
+        for method, path in routes:
+            concrete = re.sub(r"\{[^}]*\}", "x", path)
+            answer = await pool.ask(method, concrete, "")
+            public = method != "POST" and (concrete in ("/livez", "/readyz") or concrete.startswith("/ui"))
+            assert (answer.status_code == 401) != public, (method, path, answer.status_code)
 
 
 async def test_what_is_done_about_access_is_written_down(guarded: Any) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import httpx
+from starlette.routing import BaseRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -37,7 +38,7 @@ class RunningGateway:
 
     async def _run(self) -> None:
         connection = Connection(self._settings.redis_url)
-        gateway = Gateway(self._settings, connection)
+        gateway = self._gateway = Gateway(self._settings, connection)
         server = server_for(gateway.asgi)
         served = asyncio.Event()
 
@@ -57,6 +58,10 @@ class RunningGateway:
         finally:
             await connection.close()
             self._listener.close()
+
+    def routes(self) -> list[BaseRoute]:
+        """Everything it answers over HTTP."""
+        return self._gateway.routes
 
     @property
     def url(self) -> str:
