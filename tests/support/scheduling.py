@@ -32,6 +32,7 @@ from rpn.store.records import (
 from rpn.store.usage import Charge
 from scheduler.amounts import amounts_of, needed
 from scheduler.counts import Counts
+from scheduler.docket import Item
 from scheduler.matchmaker import Matchmaker
 
 Key = tuple[str, str]
@@ -305,6 +306,12 @@ class Leadership:
         """Read, decide, commit, settle, once."""
         if follow:
             self.follow()
+        items = self._decided()
+        committed = self.store.commit([item.decision for item in items])
+        self.matchmaker.settle(items, committed, self.store.now_ms)
+        return committed
+
+    def _decided(self) -> list[Item]:
         store = self.store
         requests = self._unread(store.requests)
         tasks = self._unread(store.entries)
@@ -318,9 +325,13 @@ class Leadership:
         items = self.matchmaker.decide(changes, store.now_ms)
         orders = self.matchmaker.orders
         orders.fill({key: pack_record(store.tasks[key]) for key in orders.missing()})
-        committed = store.commit([item.decision for item in items])
-        self.matchmaker.settle(items, committed, store.now_ms)
-        return committed
+        return items
+
+    def die(self, written: float) -> None:
+        """Read and decide, write this part of the decisions, and leave the rest to a successor."""
+        items = self._decided()
+        self.store.commit([item.decision for item in items[: round(written * len(items))]])
+        self.take_over()
 
     def rounds(self, count: int = 3, *, after_ms: int = 50) -> None:
         """Several rounds, with time between them."""
