@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
+from websockets import Subprotocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -42,6 +44,17 @@ async def test_a_message_in_many_fragments_is_one(pool_of: Opened) -> None:
         talker = await pool.talk()
         await talker.connection.send(list('{"type":"observe"}'))
         await talker.expect("devices")
+
+
+async def test_who_offers_the_compact_stream_gets_it_in_binary_frames(pool_of: Opened) -> None:
+    async with pool_of(1) as pool:
+        url = pool.gateways[0].url.replace("http", "ws") + "/ws"
+        async with connect(url, subprotocols=[Subprotocol("rpn.msgpack")]) as connection:
+            assert connection.subprotocol == "rpn.msgpack"
+            await connection.send('{"type":"observe"}')
+            frame = await connection.recv()
+            assert isinstance(frame, bytes)
+            assert msgspec.msgpack.decode(frame) == [{"type": "devices", "devices": []}]
 
 
 async def test_the_51st_error_closes(pool_of: Opened) -> None:

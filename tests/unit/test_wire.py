@@ -68,6 +68,15 @@ async def test_a_text_that_is_not_masked_breaks_the_rules() -> None:
     assert closed_with(plug) == 1002
 
 
+async def test_only_who_has_said_nothing_is_asked_whether_it_is_there() -> None:
+    plug = await plugged_in()
+    plug.frame(TEXT, b"I am")
+    plug.wire.send_keepalive_ping()
+    assert plug.transport.written == b""
+    plug.wire.send_keepalive_ping()
+    assert plug.transport.written[:1] == b"\x89"
+
+
 @pytest.mark.parametrize("fin", [True, False])
 async def test_text_that_is_not_utf_8_is_refused(fin: bool) -> None:
     plug = await plugged_in()
