@@ -18,8 +18,8 @@ from rpn.replica import Mirrored, Replica
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.002, 0.1
 """bounds of the distance between two rounds"""
-PAUSE_PER_COST = 7
-"""the distance by what the round before cost: rounds take at most an eighth of the time"""
+PAUSE_PER_COST = 5
+"""the distance by what the round before cost: rounds take at most a sixth of the time"""
 LIST_EVERY_S = 1.0
 """how often everybody may get a fresh `devices` list"""
 LIST_LIMIT = 200

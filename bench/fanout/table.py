@@ -1,7 +1,8 @@
-"""What was measured, as markdown."""
+"""What was measured, as markdown: of several runs, the median of each figure."""
 
 from __future__ import annotations
 
+from statistics import median
 from typing import NamedTuple
 
 from bench.fanout.load import Step
@@ -22,25 +23,37 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def table(rows: list[Row]) -> str:
-    """The rows, with the ratio of each to the reference at as many connections."""
-    return "\n".join([HEAD, *(_line(row, _reference(rows, row.connections)) for row in rows)])
+class Figures(NamedTuple):
+    """A row's numbers; the ratio is that to the reference in the same run, None if it was not measured."""
+
+    deliveries_per_s: float
+    p50_ms: float
+    p99_ms: float
+    core_s_per_million: float
+    ratio: float | None
 
 
-def _reference(rows: list[Row], connections: int) -> float | None:
-    """Deliveries a second."""
-    for row in rows:
-        if row.server == REFERENCE and row.connections == connections and row.step is not None:
-            return row.step.deliveries_per_s
-    return None
+def table(runs: list[list[Row]]) -> str:
+    """The rows of runs that measured the same servers, in the order of the first."""
+    return "\n".join([HEAD, *(_line(row, runs) for row in runs[0])])
 
 
-def _line(row: Row, reference: float | None) -> str:
-    step = row.step
+def _line(row: Row, runs: list[list[Row]]) -> str:
+    name = f"| {row.server} | {row.connections:,} |"
+    found = [figures for run in runs for figures in _figures(run, row.server, row.connections)]
+    if not found:
+        return f"{name} {row.note or 'none sustained'} | | | | |"
+    deliveries, p50, p99, core_s = (median(column) for column in list(zip(*found, strict=True))[:4])
+    ratios = [each.ratio for each in found if each.ratio is not None]
+    ratio = f"{median(ratios):.1f}" if ratios else ""
+    return f"{name} {deliveries:,.0f} | {p50:.1f} | {p99:.1f} | {core_s:.2f} | {ratio} |"
+
+
+def _figures(run: list[Row], server: str, connections: int) -> list[Figures]:
+    """One, or none if it sustained nothing in this run."""
+    steps = {row.server: row.step for row in run if row.connections == connections and row.step is not None}
+    step, reference = steps.get(server), steps.get(REFERENCE)
     if step is None:
-        return f"| {row.server} | {row.connections:,} | {row.note or 'none sustained'} | | | | |"
-    ratio = f"{step.deliveries_per_s / reference:.1f}" if reference else ""
-    return (
-        f"| {row.server} | {row.connections:,} | {step.deliveries_per_s:,.0f} | {step.p50_ms:.1f} "
-        f"| {step.p99_ms:.1f} | {step.core_s_per_million:.2f} | {ratio} |"
-    )
+        return []
+    ratio = step.deliveries_per_s / reference.deliveries_per_s if reference is not None else None
+    return [Figures(step.deliveries_per_s, step.p50_ms, step.p99_ms, step.core_s_per_million, ratio)]

@@ -80,15 +80,17 @@ class PoolStore:
         """
         k = self._keys
         keys = [k.meta, k.sessions, k.devices, k.resources, k.seen, k.lost, k.gateways, k.batches, k.tasks]
-        guards = []
+        guards: list[str | tuple[Any, ...]] = []
         for operation, expected, entries, until_ms in batch:
-            if operation.kind is Kind.JOIN:
-                keys.append(k.inbox(operation.device_id))
+            if operation.kind is not Kind.JOIN:
+                guards.append(expected)
+                continue
+            keys.append(k.inbox(operation.device_id))
             guards.append((expected, len(keys), [pack_record(entry) for entry in entries], until_ms))
         operations = pack_operations([each.operation for each in batch])
         publish = self._connection.publish
         args = [gateway, number, lease_ms, k.events, tip, operations, pack(guards), publish]
-        joins = any(operation.kind is Kind.JOIN for operation, *_ in batch)
+        joins = any(not isinstance(guard, str) for guard in guards)
         return _applied(await self._apply.run(keys, args, lasting=joins))
 
     async def snapshot(self) -> Snapshot:

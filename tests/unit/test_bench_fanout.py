@@ -101,15 +101,28 @@ def test_the_step_kept_is_the_one_at_the_highest_rate_not_the_last() -> None:
 
 def test_each_server_is_compared_with_the_reference_at_as_many_connections() -> None:
     reference, ours = step(seconds=1.0), step(seconds=1.0, received=21_000)
-    lines = table(
-        [Row(REFERENCE, 200, reference), Row("ours", 200, ours), Row("ours", 1000, ours)]
-    ).splitlines()
+    rows = [Row(REFERENCE, 200, reference), Row("ours", 200, ours), Row("ours", 1000, ours)]
+    lines = table([rows]).splitlines()
     assert lines[3] == "| ours | 200 | 21,000 | 7.5 | 10.0 | 750.00 | 21.0 |"
     assert lines[4] == "| ours | 1,000 | 21,000 | 7.5 | 10.0 | 750.00 |  |"
 
 
+def test_of_several_runs_the_median_of_each_figure_is_told() -> None:
+    runs = [
+        [Row(REFERENCE, 200, step(received=base)), Row("ours", 200, step(received=received, p99_ms=p99_ms))]
+        for base, received, p99_ms in [(1000, 30_000, 9), (1000, 10_000, 30), (2000, 20_000, 20)]
+    ]
+    assert table(runs).splitlines()[3] == "| ours | 200 | 10,000 | 7.5 | 20.0 | 750.00 | 10.0 |"
+
+
+def test_a_run_in_which_a_server_sustained_nothing_does_not_count() -> None:
+    runs = [[Row("ours", 200, None)], [Row("ours", 200, step(seconds=1.0))]]
+    assert table(runs).splitlines()[2] == "| ours | 200 | 1,000 | 7.5 | 10.0 | 750.00 |  |"
+
+
 def test_a_server_that_was_not_measured_says_why() -> None:
-    lines = table([Row("Node ws", 200, None, note="skipped: no node"), Row("slow", 200, None)]).splitlines()
+    rows = [Row("Node ws", 200, None, note="skipped: no node"), Row("slow", 200, None)]
+    lines = table([rows]).splitlines()
     assert lines[2] == "| Node ws | 200 | skipped: no node | | | | |"
     assert lines[3] == "| slow | 200 | none sustained | | | | |"
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.uplink import BATCH_COUNT, BATCH_LIMIT, BEHIND_LIMIT, GATHER_ABOVE, JOIN_LIMIT_S, RENEW_S
+import pytest
+
+from gateway.uplink import (
+    BATCH_COUNT,
+    BATCH_LIMIT,
+    BEHIND_LIMIT,
+    GATHER_LIMIT_S,
+    GATHER_S,
+    JOIN_LIMIT_S,
+    RENEW_S,
+    pause_after,
+)
 from rpn.errors import StoreUnavailable
 from rpn.events import Kind
 from rpn.store.pool import SAME, WHOEVER, Resync
@@ -102,18 +113,23 @@ async def test_an_empty_batch_each_second_renews_the_lease() -> None:
 
 
 @virtual_time
-async def test_a_large_batch_is_followed_by_a_pause_to_gather() -> None:
+@pytest.mark.parametrize("devices", [1, 40])
+async def test_a_batch_is_followed_by_a_pause_to_gather(devices: int) -> None:
     async with opened(device_limit=1000) as house:
-        clients = [await house.connect() for _ in range(GATHER_ABOVE + 8)]
+        clients = [await house.connect() for _ in range(devices)]
         for number, client in enumerate(clients):
             client.say(make.register(f"d{number}"))
         await asyncio.sleep(0.001)
         sent = len(house.store.sent)
         clients[0].say(make.update("d0"))
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(pause_after(devices) - 0.002)
         assert len(house.store.sent) == sent
         await asyncio.sleep(0.004)
         assert len(house.store.sent) > sent
+
+
+def test_the_more_a_batch_held_the_longer_the_next_is_gathered() -> None:
+    assert GATHER_S < pause_after(1) < pause_after(50) < GATHER_LIMIT_S == pause_after(1000)
 
 
 @virtual_time

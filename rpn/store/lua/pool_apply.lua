@@ -6,8 +6,8 @@
 -- ARGV[1..5]  gateway, number of the batch, lease of the gateway (ms), channel of events,
 --             tip: random mark of this batch
 -- ARGV[6]     operations (msgpack, rpn.events; one a device), published as they are
--- ARGV[7]     for each (msgpack): [expected presence, inbox key number, [task entry...],
---             not later than (ms) or 0]; expected "*" = whoever, "=" = nobody or the same session
+-- ARGV[7]     for each (msgpack): the expected presence; for a join [expected presence, inbox key number,
+--             [task entry...], not later than (ms) or 0]; "*" = whoever, "=" = nobody or the same session
 -- ARGV[8]     how to publish: PUBLISH, or SPUBLISH on a Cluster
 -- returns     {"OK", rev, now (ms), skipped "0,4", {operation, id, frame... of the inboxes}} or {"RESYNC"}
 
@@ -24,26 +24,27 @@ local operations, guards, out = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7
 if number == last then
   for index in skipped:gmatch("%d+") do out[index + 1] = true end
 else
-  local names, sessions, devices, resources, seen, back, lost, gone, late = {}, {}, {}, {}, {}, {}, {}, {}, {}
-  local function add(list, ...) for _, value in ipairs({...}) do list[#list + 1] = value end end
+  local ids, sessions, devices, resources, seen, back, lost, gone, late = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local function pair(list, first, second) local n = #list list[n + 1], list[n + 2] = first, second end
+  for index, operation in ipairs(operations) do ids[index] = operation[2] end
+  local present = #ids > 0 and redis.call("HMGET", KEYS[2], unpack(ids))
   for index, operation in ipairs(operations) do
-    local kind, id, session = operation[1], operation[2], operation[3]
-    local expected, until_ms = guards[index][1], guards[index][4]
-    local present = redis.call("HGET", KEYS[2], id)
-    if until_ms > 0 and now > until_ms or not (expected == "*" or present == expected
-        or expected == "=" and (not present or present:match("^%S+") == session)) then
-      out[index] = true
-      add(late, index - 1)
-    elseif kind == 5 then add(gone, id)
-    elseif kind == 4 then add(lost, now, id)
+    local kind, id, session, there = operation[1], operation[2], operation[3], present[index]
+    local guard, until_ms = guards[index], 0
+    if kind == 0 then guard, until_ms = guard[1], guard[4] end
+    if until_ms > 0 and now > until_ms or not (there == guard or guard == "*"
+        or guard == "=" and (not there or there:match("^%S+") == session)) then
+      out[index], late[#late + 1] = true, index - 1
+    elseif kind == 5 then gone[#gone + 1] = id
+    elseif kind == 4 then pair(lost, now, id)
     else
-      add(seen, now, id)
+      pair(seen, now, id)
       if kind == 0 then
-        add(sessions, id, session .. " " .. operation[4]) add(devices, id, operation[5]) add(back, id)
-        if operation[6] ~= "" then add(resources, id, operation[6]) end
+        pair(sessions, id, session .. " " .. operation[4]) pair(devices, id, operation[5]) back[#back + 1] = id
+        if operation[6] ~= "" then pair(resources, id, operation[6]) end
         for _, entry in ipairs(guards[index][3]) do redis.call("XADD", KEYS[9], "*", "e", entry) end
-      elseif kind == 1 then add(resources, id, session)
-      elseif kind == 3 then add(devices, id, session) end
+      elseif kind == 1 then pair(resources, id, session)
+      elseif kind == 3 then pair(devices, id, session) end
     end
   end
   local function put(command, key, list) if #list > 0 then redis.call(command, key, unpack(list)) end end
