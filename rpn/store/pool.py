@@ -37,10 +37,13 @@ class Guarded(NamedTuple):
     @property
     def size(self) -> int:
         """About how many bytes it adds to a batch."""
-        brought = sum(len(entry.outcome) for entry in self.entries if isinstance(entry, DoneEntry))
         operation = self.operation
-        reports = len(operation.report) + sum(map(len, operation.earlier))
-        return reports + len(operation.identity) + brought + 64
+        size = len(operation.report) + len(operation.identity) + 64
+        if operation.earlier:
+            size += sum(map(len, operation.earlier))
+        if self.entries:
+            size += sum(len(entry.outcome) for entry in self.entries if isinstance(entry, DoneEntry))
+        return size
 
 
 class InboxItem(NamedTuple):

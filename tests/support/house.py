@@ -187,6 +187,12 @@ class House:
         return client
 
 
+def cpu_usages(client: Client, *, of: str = "a") -> list[float]:
+    """What a client heard of one device's measurements."""
+    updates = [each for each in client.wire.messages if each["type"] == "resource_update"]
+    return [each["resources"]["cpuUsage"] for each in updates if each["deviceId"] == of]
+
+
 async def settled() -> None:
     """Let everything happen that is under way; in virtual time, a moment long enough for a round."""
     await asyncio.sleep(0.2)
@@ -205,4 +211,4 @@ async def opened(store: FakePoolStore | None = None, **settings: Any) -> AsyncIt
             task.cancel()
 
 
-__all__ = ["KEYS", "Client", "FakeConnection", "House", "Wire", "opened", "settled"]
+__all__ = ["KEYS", "Client", "FakeConnection", "House", "Wire", "cpu_usages", "opened", "settled"]
