@@ -69,6 +69,35 @@ def submit_and_wait_running(
     return tasks
 
 
+def test_what_is_asked_of_a_paused_device_waits_until_it_is_resumed(
+    cluster: Cluster, submitter: Submitter
+) -> None:
+    data_dir = cluster.data_dir / "agent"
+    needs_nothing = submitter.submit({"command": "echo", "input": 1})
+    submitter.tasks[needs_nothing]["task"]["requirements"] = {}
+    submitter.submit({"command": "echo", "input": 2})
+    time.sleep(1.5)  # it would be done by then
+    assert not submitter.outcomes
+    ask(data_dir, {"do": "resume"})
+    submitter.wait_all_done(within_s=20)
+    assert all(outcome["success"] for [outcome] in submitter.outcomes.values())
+
+
+def test_a_task_is_handed_back_and_runs_elsewhere_when_its_owner_wants_the_device(
+    cluster: Cluster, submitter: Submitter, tmp_path: Path
+) -> None:
+    with agent(cluster, tmp_path / "a") as first:
+        wait_for(lambda: is_online(tmp_path / "a"), within_s=20, what="the first agent is there")
+        ask(tmp_path / "a", {"do": "policy", "changes": {"when_withheld": "return"}})
+        submit_and_wait_running(submitter, 3, 4, first)
+        with agent(cluster, tmp_path / "b") as second:
+            wait_for(lambda: is_online(tmp_path / "b"), within_s=20, what="the second agent is there")
+            ask(tmp_path / "a", {"do": "pause"})
+            wait_for(lambda: len(tasks_of(second)) >= 4, within_s=10, what="they run elsewhere")
+            submitter.wait_all_done(within_s=30)
+    assert [[o["success"] for o in outcomes] for outcomes in submitter.outcomes.values()] == [[True]] * 4
+
+
 def test_ten_tasks_of_a_killed_agent_run_elsewhere_and_leave_no_orphan(
     cluster: Cluster, submitter: Submitter, tmp_path: Path
 ) -> None:
