@@ -63,8 +63,13 @@ class Agent:
         self._config = config
         self._device_id = identity.device_id(data_dir, chosen=settings.device_id)
         self._device_name = identity.device_name(chosen=settings.device_name)
+        self._token = settings.token
         self._device = Device(
-            parse_servers(settings.server), self._register, self._heard, on_online=self._online
+            parse_servers(settings.server),
+            self._register,
+            self._heard,
+            on_online=self._online,
+            token=self._token,
         )
         platform = this_platform()
         self._owner = Owner(config.policy, data_dir, platform, on_change=self._owner_changed)
@@ -89,7 +94,7 @@ class Agent:
         spawner = Spawner(data_dir / WORK_FOLDER, needed=needed)
         spawner.cpu_share = cpu_share(self._owner.policy)
         results = Results(data_dir / RESULTS_FOLDER)
-        blobs = BlobCache(data_dir / BLOBS_FOLDER, lambda: Gateway(self._device.server))
+        blobs = BlobCache(data_dir / BLOBS_FOLDER, lambda: Gateway(self._device.server, self._token))
         workshop = Workshop(spawner, blobs, self._config)
         return spawner, Runner(workshop, results, self._config, self._device.send, refuse=self._refuse)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from gateway.app import Gateway
 from gateway.server import listen, server_for, widened
 from rpn.errors import RPNError, StoreFormatError
+from rpn.exposure import check_exposure, exposed
 from rpn.observe import configure_logging
 from rpn.service import cause, serve, stop_on_signals
 from rpn.settings import GatewaySettings, load
@@ -32,8 +32,8 @@ async def run(settings: GatewaySettings) -> None:
     gateway = Gateway(settings, connection)
     server = server_for(gateway.asgi)
     log.info("listening on %s:%d", *listener.getsockname()[:2])
-    if not _loopback(settings.host):
-        log.warning("listening on %s without authentication: anyone who reaches it may use it", settings.host)
+    if exposed(settings):
+        log.warning("open on %s: whoever reaches it may use this pool (RPN_INSECURE_OPEN)", settings.host)
 
     served = asyncio.Event()
 
@@ -58,16 +58,10 @@ async def run(settings: GatewaySettings) -> None:
         await connection.close()
 
 
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def main() -> int:
     try:
         settings = load(GatewaySettings, os.environ)
+        check_exposure(settings)
         configure_logging(settings)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -127,6 +127,8 @@ class SchedulerSettings(StoreSettings, frozen=True, kw_only=True):
 class AgentSettings(Settings, frozen=True, kw_only=True):
     server: str = "ws://127.0.0.1:3000/ws"
     """gateways, comma-separated, tried in random order"""
+    token: str = ""
+    """of this device, where the pool asks for one; best by RPN_TOKEN_FILE"""
     data_dir: str = msgspec.field(default_factory=default_data_dir)
     device_id: str = ""
     """by default made at the first start and kept in the data directory"""

@@ -9,6 +9,7 @@ from pathlib import Path
 from rpn.cli.address import far, near, netloc
 from rpn.cli.flags import with_flags
 from rpn.cli.keeper import Program
+from rpn.cli.keyfiles import KeyFiles
 from rpn.cli.process import module_command
 from rpn.cli.readiness import all_ready
 from rpn.cli.supervisor import Stage
@@ -27,6 +28,8 @@ class Plan:
     """the server the user named; None: one of our own is started"""
     with_agent: bool
     environ: Mapping[str, str]
+    keys: KeyFiles | None = None
+    """of a pool that asks for tokens"""
 
     def stages(self) -> list[Stage]:
         stages = []
@@ -46,17 +49,34 @@ class Plan:
         rows = [("Open", [f"{web}/"])]
         if len(self.ports) > 1:
             rows.append(("Gateways", [*self._sockets()]))
-        rows.append(("Ask", [f"curl {web}/api/devices", f"curl {web}/api/resources"]))
+        rows.append(("Ask", [f"{self._curl} {web}/api/{what}" for what in ("devices", "resources")]))
         rows.append(("Connect", [f"ws://{netloc(near(self.host), self.ports[0])}/ws"]))
         rows.append(("Add a machine", self._how_to_join()))
+        if self.keys is not None:
+            rows.append(
+                ("Token", [str(self.keys.admin), "(who holds what is in this file may do everything)"])
+            )
         rows.append(("Data and logs", [str(self.data_dir)]))
         return rows
+
+    @property
+    def _curl(self) -> str:
+        """What asks this pool; the token comes from its file, not from the command line."""
+        if self.keys is None:
+            return "curl"
+        return f'curl -H "Authorization: Bearer $(cat {self.keys.admin})"'
 
     def _how_to_join(self) -> list[str]:
         address = far(self.host)
         if address is None:
-            return ["rpn up --host 0.0.0.0   (here, first: now only this machine reaches the pool)"]
-        return [f"rpn agent --server ws://{netloc(address, self.ports[0])}/ws   (there)"]
+            return ["RPN_AUTH=token rpn up --host 0.0.0.0   (here: now only this machine reaches the pool)"]
+        there = netloc(address, self.ports[0])
+        if self.keys is None:
+            return [f"rpn agent --server ws://{there}/ws   (there)"]
+        return [
+            f"rpn token create join --token-file {self.keys.admin}   (here: prints a join token)",
+            f"rpn agent join {there}   (there: asks for it)",
+        ]
 
     def _scheduler(self, redis_url: str) -> Stage:
         environ = with_flags(self.environ, {"redis_url": redis_url})
@@ -67,12 +87,16 @@ class Plan:
         for number, port in enumerate(self.ports, 1):
             name = f"gateway-{number}" if len(self.ports) > 1 else "gateway"
             told = {"redis_url": redis_url, "host": self.host, "port": port}
+            if self.keys is not None:
+                told["seed_tokens_file"] = self.keys.seeds
             programs.append(_module(name, "gateway", with_flags(self.environ, told)))
         word = "the gateways" if len(programs) > 1 else "the gateway"
         return Stage(word, programs, ready=lambda: all_ready(near(self.host), self.ports))
 
     def _agent(self) -> Stage:
-        told = {"server": ",".join(self._sockets()), "data_dir": self.data_dir / "agent"}
+        told: dict[str, object] = {"server": ",".join(self._sockets()), "data_dir": self.data_dir / "agent"}
+        if self.keys is not None:
+            told["token_file"] = self.keys.agent
         return Stage("the agent", [_module("agent", "agent", with_flags(self.environ, told))])
 
     def _sockets(self) -> list[str]:

@@ -14,6 +14,7 @@ from rpn import __version__
 from rpn.cli.flags import flags_for, with_flags
 from rpn.cli.server_extra import require_server_extra
 from rpn.errors import ServerFailed
+from rpn.exposure import check_exposure
 from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, StoreSettings, UpSettings, load
 
 if TYPE_CHECKING:
@@ -43,10 +44,15 @@ def up(redis_url: str | None, no_agent: bool, verbose: bool, **flags: Any) -> No
     environ = with_flags(os.environ, told)
     for kind in PASSED_ON:
         load(kind, environ)  # a bad setting is told once, here, before anything starts
-    _run(settings, environ, with_agent=not no_agent, verbose=verbose)
+    gateway = load(GatewaySettings, environ, host=settings.host)
+    check_exposure(gateway)
+    _run(settings, environ, with_agent=not no_agent, guarded=gateway.auth == "token", verbose=verbose)
 
 
-def _run(settings: UpSettings, environ: dict[str, str], *, with_agent: bool, verbose: bool) -> None:
+def _run(
+    settings: UpSettings, environ: dict[str, str], *, with_agent: bool, guarded: bool, verbose: bool
+) -> None:
+    from rpn.cli.keyfiles import key_files
     from rpn.cli.plan import Plan
     from rpn.cli.ports import free_ports
     from rpn.store.embedded import DataLock
@@ -61,6 +67,7 @@ def _run(settings: UpSettings, environ: dict[str, str], *, with_agent: bool, ver
         redis_url=_given_server(environ),
         with_agent=with_agent,
         environ=environ,
+        keys=key_files(data_dir) if guarded else None,
     )
     kept = asyncio.run(_supervise(plan, settings, verbose=verbose))
     lock.release()
