@@ -18,6 +18,8 @@ from rpn.client.pool import AsyncPool
 from rpn.client.refusals import TaskFailed
 from tests.support.cluster import Cluster, call, clean_environment, device_ids, running, wait_for
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 OURS = "the-submitter"
 CONFIG = f"""

@@ -73,12 +73,10 @@ async def test_a_task_cannot_harm_the_blob_that_others_use(bench: Bench, double:
     assert result.result == "as it was"
 
 
-@pytest.mark.parametrize(
-    "script", ["pass", "os.mkdir('a')", "os.symlink('/etc/passwd', 'a')", "os.mkfifo('a')"]
-)
-async def test_only_a_file_of_its_own_goes_home(bench: Bench, double: BlobDouble, script: str) -> None:
-    result = await bench.run(run(script, outputs=["a"]))
-    assert (result.success, result.code) == (False, "OUTPUT")
+async def test_only_a_file_of_its_own_goes_home(bench: Bench, double: BlobDouble) -> None:
+    for script in ("pass", "os.mkdir('a')", "os.symlink('/etc/passwd', 'a')", "os.mkfifo('a')"):
+        result = await bench.run(run(script, outputs=["a"]))
+        assert (result.success, result.code) == (False, "OUTPUT")
     assert double.blobs == {}
 
 

@@ -68,6 +68,7 @@ async def test_the_next_call_finds_the_worker_warm_and_its_folder_empty(bench: B
     assert len(second[1]) == 1, "only the folder of this call"
 
 
+@pytest.mark.slow
 async def test_nobody_shares_a_worker_with_another_submitter(bench: Bench) -> None:
     import os
 
@@ -88,6 +89,7 @@ async def test_an_exception_comes_home_with_its_traceback(bench: Bench) -> None:
     assert (type(raised), raised.args) == (ValueError, ("too small",))
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_pickled_is_told_as_text(bench: Bench) -> None:
     def generator() -> Any:
         return (each for each in range(3))
@@ -104,6 +106,7 @@ async def test_a_call_may_end_its_process_but_not_its_successor(bench: Bench) ->
     assert value_of(await bench.run(call(abs, -1))) == 1
 
 
+@pytest.mark.slow
 async def test_what_a_call_leaves_running_ends_with_it(bench: Bench) -> None:
     def leave() -> int:
         import subprocess
@@ -114,6 +117,7 @@ async def test_what_a_call_leaves_running_ends_with_it(bench: Bench) -> None:
     assert bench.warden.children(recursive=True) == []
 
 
+@pytest.mark.slow
 async def test_a_thread_that_is_left_ends_with_its_worker(bench: Bench) -> None:
     def leave() -> int:
         import os
@@ -171,6 +175,7 @@ async def test_a_large_call_comes_and_a_large_value_goes_as_a_blob(
     assert pickle.loads(double.blobs[result.result["value"]["blob"]]) == b"x" * 5000
 
 
+@pytest.mark.slow
 async def test_garbage_in_place_of_a_pickle_is_a_failed_task(bench: Bench) -> None:
     result = await bench.run(make.assign(task_type="python", data={"callable": "AAAA"}))
     assert (result.success, result.code) == (False, "EXIT")

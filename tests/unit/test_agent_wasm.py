@@ -123,6 +123,7 @@ async def test_an_endless_loop_ends_at_its_deadline_and_its_worker_goes_on(
     assert bench.warden.children() == [worker]
 
 
+@pytest.mark.slow
 async def test_a_module_that_needs_more_memory_than_it_may_have_does_not_start(
     bench: Bench, double: BlobDouble
 ) -> None:
@@ -130,6 +131,7 @@ async def test_a_module_that_needs_more_memory_than_it_may_have_does_not_start(
     assert (result.code, "32 MB" in result.error) == ("OOM", True)
 
 
+@pytest.mark.slow
 async def test_machine_code_of_another_engine_is_made_anew(
     bench: Bench, double: BlobDouble, tmp_path: Path
 ) -> None:
