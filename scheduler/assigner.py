@@ -18,6 +18,8 @@ from scheduler.shortfall import explain, feasible
 PAUSE_MS = 20
 """how long the mirror is given to catch up after the store skipped an assignment"""
 REVIEW_EVERY_MS = 250
+INFEASIBLE = "infeasible:"
+"""how the store calls a need that no device could ever hold; it is due since it became so"""
 
 
 class Assigner:
@@ -39,7 +41,9 @@ class Assigner:
         self._reviewed_ms = 0
         self._extent = -1
         self._infeasible: dict[Amounts, int | None] = {}
-        """need -> since when no device could ever hold it, None if one could; a new leader counts anew"""
+        """need -> since when no device could ever hold it, None if one could"""
+        self._recalled: dict[str, int] = {}
+        """what leaderships before have noted of that, by name"""
         self.resume_ms = 0
         """no assignments before"""
 
@@ -97,9 +101,30 @@ class Assigner:
             elif feasible(need, workers, divisible=False):
                 noted[need] = None
             else:
-                since_ms = self._infeasible.get(need)
+                since_ms = self._infeasible.get(need) or self._recalled.get(_name(need))
                 noted[need] = now_ms if since_ms is None else since_ms
+        self._remember(noted)
         self._infeasible, self._extent = noted, self._ledger.extent
+
+    def recall(self, name: str, since_ms: int) -> bool:
+        """Take over what a leadership before has noted; whether it was one of our notes."""
+        if not name.startswith(INFEASIBLE):
+            return False
+        self._recalled[name] = since_ms
+        return True
+
+    def _remember(self, noted: dict[Amounts, int | None]) -> None:
+        """Let the store know since when, so that a new leader goes on counting."""
+        since = {_name(need): since_ms for need, since_ms in noted.items() if since_ms is not None}
+        if since == self._recalled:
+            return
+        decision = self._docket.decide()
+        for name in self._recalled.keys() - since.keys():
+            decision.undue(name)
+        for name, since_ms in since.items():
+            if self._recalled.get(name) != since_ms:
+                decision.due(name, since_ms)
+        self._recalled = since
 
     def _tired(self, task: OpenTask, now_ms: int) -> bool:
         waited_ms = now_ms - lives.queued_ms(task.life)
@@ -138,3 +163,7 @@ class Assigner:
         """A name that no other attempt of this pool ever has."""
         self._number += 1
         return f"{self._fence:x}-{self._number:x}"
+
+
+def _name(need: Amounts) -> str:
+    return INFEASIBLE + ",".join(map(str, need))

@@ -80,7 +80,7 @@ class Foreman:
         cancelled: list[OpenTask] = []
         for each in stored:
             with blaming("open", task_member(each.task.submitter_id, each.task.id), each):
-                task = self._admit(self._docket.decide(), each, now_ms)
+                task = self._admit(each, now_ms)
             self._taken_over[task.key] = task.life.submitted_ms
             if each.cancelled:
                 cancelled.append(task)
@@ -98,7 +98,7 @@ class Foreman:
         decision.task_entry_processed(entry_id)
         match entry:
             case SubmitEntry():
-                self._submit(decision, entry, stored or _told(entry_id, entry), now_ms)
+                self._submit(entry, stored or _told(entry_id, entry), now_ms)
             case CancelEntry():
                 task = self._tasks.get((entry.submitter_id, entry.task_id))
                 if task is not None:
@@ -190,13 +190,13 @@ class Foreman:
             if task.life.session != entry.session:
                 self._lose(decision, task, now_ms)
 
-    def _submit(self, decision: Decision, entry: SubmitEntry, stored: StoredTask | None, now_ms: int) -> None:
+    def _submit(self, entry: SubmitEntry, stored: StoredTask | None, now_ms: int) -> None:
         """A task is new, unless it was in the backlog; it may even have ended since it was read."""
         key = entry.submitter_id, entry.task_id
         if stored is None or stored.life.state.final or self._taken_over_as(key, stored.life.submitted_ms):
             return
         if self._tasks.get(key) is None:
-            task = self._admit(decision, stored, now_ms)
+            task = self._admit(stored, now_ms)
             if stored.cancelled:
                 self._cancel(task, now_ms)
             elif entry.record:
@@ -210,8 +210,8 @@ class Foreman:
         taken_ms = self._taken_over.pop(key, None)
         return taken_ms is not None and submitted_ms - taken_ms < self._retention_ms
 
-    def _admit(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
-        task = self._tasks.add(decision, stored, now_ms)
+    def _admit(self, stored: StoredTask, now_ms: int) -> OpenTask:
+        task = self._tasks.add(stored, now_ms)
         if task.holding:
             self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
         return task

@@ -20,7 +20,8 @@
     QUEUED -> FAILED               [keeper: INFEASIBLE]
 
 An attempt that is told to stop keeps its state, with the reason in `ending`, until it has ended:
-so long it keeps its share. The first accepted result wins; a final state never changes.
+so long it keeps its share. What was lost twice rests before it waits for a device again. The first
+accepted result wins; a final state never changes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ import msgspec
 from rpn.model import Failure, Outcome, TaskBrief, TaskState
 from rpn.settings import SchedulerSettings
 from rpn.store.records import TaskLife
+
+BACKOFF_MS = 1000
+"""before the second re-run; doubled with each further one"""
+BACKOFF_LIMIT_MS = 30_000
 
 CANCELLED = "cancelled"
 TIMEOUT = "timeout"
@@ -59,6 +64,14 @@ def accepts(life: TaskLife, device_id: str, attempt: str) -> bool:
 def queued_ms(life: TaskLife) -> int:
     """Since when it waits for a device; after a lost attempt `ended_ms` is the end of that."""
     return max(life.submitted_ms, life.ended_ms)
+
+
+def ready_ms(life: TaskLife) -> int:
+    """From when on a waiting task may run: the first loss is its device's fault, the next may be its own."""
+    losses = len(life.lost_with)
+    if losses < 2:
+        return 0
+    return life.ended_ms + min(BACKOFF_MS << (losses - 2), BACKOFF_LIMIT_MS)
 
 
 def alarm_ms(task: TaskBrief, life: TaskLife, settings: SchedulerSettings, *, now_ms: int) -> int | None:
@@ -131,7 +144,7 @@ def lose(task: TaskBrief, life: TaskLife, *, now_ms: int, max_attempts: int) -> 
     if task.retries is not None and life.attempts > task.retries:
         text = f"its device was lost, and it may be run again {task.retries} times"
         return _failed(lost, Outcome.LOST, text, now_ms)
-    if len(lost.lost_with) >= max_attempts:
+    if len(lost.lost_with) >= (task.max_attempts or max_attempts):
         text = f"lost with {len(lost.lost_with)} devices one after another"
         return _failed(lost, Outcome.POISON, text, now_ms)
     return _queued(lost, now_ms)

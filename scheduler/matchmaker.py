@@ -20,7 +20,7 @@ from scheduler.foreman import Foreman
 from scheduler.holding import ALLOCATION, REQUESTER
 from scheduler.keeper import Keeper
 from scheduler.news import News
-from scheduler.open_tasks import TASK, OpenTasks
+from scheduler.open_tasks import OpenTasks
 from scheduler.orders import Orders
 from scheduler.overview import Overview
 from scheduler.poison import Poison, blaming
@@ -73,7 +73,8 @@ class Matchmaker:
         A device that the mirror lacks may have joined a moment ago: it is given time to appear.
         """
         for name, at_ms in backlog.due.items():
-            self._keeper.remember(name, at_ms)
+            if not self._assigner.recall(name, at_ms):
+                self._keeper.remember(name, at_ms)
         for device in self._devices.values():
             self.ledger.update(device)
         self.news.add("leader", now_ms, state="up")
@@ -115,7 +116,7 @@ class Matchmaker:
     @property
     def queued(self) -> int:
         """Tasks that wait for a device."""
-        return len(self._tasks.queue)
+        return self._tasks.queued
 
     @property
     def unheard(self) -> int:
@@ -180,6 +181,7 @@ class Matchmaker:
             self._absent.next_ms(),
             self._allocations.next_retry_ms(),
             self._foreman.next_account_ms(),
+            self._tasks.next_ms(),
         ]
         if self._foreman.waiting:
             times.append(now_ms + PAUSE_MS)
@@ -217,15 +219,15 @@ class Matchmaker:
     def _ring(self, now_ms: int) -> None:
         """Deadlines that have come, those of the store and those of this leadership."""
         for name in self._keeper.rung(now_ms):
-            task = self._tasks.of_deadline(name) if name.startswith(TASK) else None
-            if task is not None:
-                self._foreman.deadline(task, now_ms)
-            elif name.startswith(REQUESTER):
+            if name.startswith(REQUESTER):
                 self._allocations.holding.grace_over(name.removeprefix(REQUESTER), now_ms)
             elif name.startswith(ALLOCATION):
                 self._allocations.holding.expired(name.removeprefix(ALLOCATION), now_ms)
             else:
                 self._keeper.clear(self._docket.decide(), name)
+        for task in self._tasks.alarms.rung(now_ms):
+            self._foreman.deadline(task, now_ms)
+        self._tasks.rested(now_ms)
         self._foreman.call_to_account(now_ms)
         for device_id in self._absent.rung(now_ms):
             self._absent.forget(device_id)

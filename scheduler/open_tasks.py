@@ -9,30 +9,29 @@ import msgspec
 from rpn.messages import TaskResultMessage, TaskStatus
 from rpn.model import TaskBrief, TaskState
 from rpn.store.commits import Decision
-from rpn.store.keys import task_member, task_of
 from rpn.store.records import StoredTask, TaskLife
 from scheduler import life as lives
 from scheduler.accounting import charge
+from scheduler.alarms import Alarms
 from scheduler.amounts import NOTHING, Amounts, needed
 from scheduler.desk import Desk
 from scheduler.life import Turn
 from scheduler.queue import Queue, TaskKey, Usage
 from scheduler.standing import OPEN
 
-TASK = "task:"
-"""what the deadline of a task is called"""
-
 
 class OpenTask:
     """One task that is not over."""
 
-    __slots__ = ("key", "life", "need", "record", "task")
+    __slots__ = ("alarm_ms", "key", "life", "need", "record", "task")
 
     def __init__(self, key: TaskKey, task: TaskBrief, life: TaskLife) -> None:
         self.key = key
         self.task = task
         self.life = life
         self.need = needed(task.requirements)
+        self.alarm_ms = 0
+        """when it must be looked after; 0: never"""
         self.record = b""
         """all of it, packed, while it is at hand"""
 
@@ -54,7 +53,6 @@ class OpenTasks:
     def __init__(self, desk: Desk) -> None:
         self.queue = Queue()
         self._ledger = desk.ledger
-        self._keeper = desk.keeper
         self._courier = desk.courier
         self._settings = desk.settings
         self._counts = desk.counts
@@ -63,6 +61,9 @@ class OpenTasks:
         self._used: dict[str, tuple[Amounts, int]] = {}
         self.reserved = NOTHING
         """by all attempts together"""
+        self.alarms = Alarms[OpenTask]()
+        self._resting: dict[TaskKey, int] = {}
+        """tasks that were lost again and again, and until when they rest"""
         self._children: dict[TaskKey, dict[TaskKey, None]] = {}
 
     def __len__(self) -> int:
@@ -103,9 +104,21 @@ class OpenTasks:
                     waiting.append(key)
         return list(found.values())
 
-    def of_deadline(self, name: str) -> OpenTask | None:
-        """The task that a deadline is about."""
-        return self._tasks.get(task_of(name.removeprefix(TASK)))
+    def rested(self, now_ms: int) -> None:
+        """Let those wait for a device again that have rested enough."""
+        for key in [key for key, ready_ms in self._resting.items() if ready_ms <= now_ms]:
+            del self._resting[key]
+            self._enter(self._tasks[key], now_ms)
+
+    def next_ms(self) -> int | None:
+        """When something is due here: an alarm, or the end of a rest."""
+        times = [*self._resting.values(), self.alarms.next_ms()]
+        return min((at_ms for at_ms in times if at_ms is not None), default=None)
+
+    @property
+    def queued(self) -> int:
+        """How many no device has."""
+        return len(self._tasks) - len(self._by_attempt)
 
     @property
     def active(self) -> int:
@@ -118,22 +131,21 @@ class OpenTasks:
         parts = [mine / all_ for mine, all_ in zip(used, self._ledger.total, strict=True) if all_ > 0]
         return max(parts, default=0.0), count
 
-    def add(self, decision: Decision, stored: StoredTask, now_ms: int) -> OpenTask:
-        """A task as the store has it; its deadline is set if it lacks one."""
+    def add(self, stored: StoredTask, now_ms: int) -> OpenTask:
+        """A task as the store has it."""
         key = stored.task.submitter_id, stored.task.id
         task = OpenTask(key, stored.task, stored.life)
         self._tasks[task.key] = task
         if task.parent is not None:
             self._children.setdefault(task.parent, {})[task.key] = None
-        self._enter(task)
-        if _deadline(task) not in self._keeper:
-            self._set_alarm(decision, task, now_ms)
+        self._enter(task, now_ms)
+        self._set_alarm(task, now_ms)
         return task
 
     def move(self, decision: Decision, task: OpenTask, turn: Turn, now_ms: int) -> None:
         """Let a task's life take this turn: in memory, in the store, and for its submitter."""
         before = task.life
-        self._become(task, turn.life)
+        self._become(task, turn.life, now_ms)
         if lives.active(before) and not lives.active(turn.life):
             charge(
                 decision,
@@ -148,16 +160,14 @@ class OpenTasks:
         else:
             decision.keep_life(*task.key, turn.life)
             if (before.state, before.ending) != (turn.life.state, turn.life.ending):
-                self._set_alarm(decision, task, now_ms)
+                self._set_alarm(task, now_ms)
         if turn.life.state is not before.state:
             self._tell_state(decision, task)
 
     def move_back(self, task: OpenTask, life: TaskLife, now_ms: int) -> None:
         """The store skipped the turn that followed `life`: in memory, it was not taken."""
-        self._become(task, life)
-        at_ms = lives.alarm_ms(task.task, life, self._settings, now_ms=now_ms)
-        if at_ms is not None:
-            self._keeper.remember(_deadline(task), at_ms)
+        self._become(task, life, now_ms)
+        self._set_alarm(task, now_ms)
 
     def tells(self, task: OpenTask) -> bool:
         """Whether its submitter wants to hear of it before it is over."""
@@ -179,7 +189,7 @@ class OpenTasks:
     def _end(self, decision: Decision, task: OpenTask, outcome: bytes) -> None:
         del self._tasks[task.key]
         self._leave_parent(task)
-        self._keeper.clear(decision, _deadline(task))
+        self.alarms.set(task, 0)
         decision.end_life(*task.key, task.life, outcome, retention_s=self._settings.task_retention_s)
         self._counts.tasks_ended[task.life.state] += 1
         if task.life.called:
@@ -194,7 +204,7 @@ class OpenTasks:
             if not siblings:
                 del self._children[task.parent]
 
-    def _become(self, task: OpenTask, life: TaskLife) -> None:
+    def _become(self, task: OpenTask, life: TaskLife, now_ms: int) -> None:
         """Change a life, and with it the queue, the ledger and what the submitter has."""
         was, held = task.life, task.holding
         task.life = life
@@ -205,15 +215,18 @@ class OpenTasks:
             del self._by_attempt[held]
             self._ledger.release(held)
         self.queue.remove(task.key)
-        self._enter(task)
+        self._resting.pop(task.key, None)
+        self._enter(task, now_ms)
 
-    def _enter(self, task: OpenTask) -> None:
-        """Into the ledger if a device has it, into the queue if it waits for one."""
+    def _enter(self, task: OpenTask, now_ms: int) -> None:
+        """Into the ledger if a device has it, into the queue if it waits for one and may run."""
         life = task.life
         if task.holding:
             self._by_attempt[life.attempt] = task
             self._ledger.reserve(life.attempt, life.device_id, task.need)
             self._count(task, 1)
+        elif life.state is TaskState.QUEUED and lives.ready_ms(life) > now_ms:
+            self._resting[task.key] = lives.ready_ms(life)
         elif life.state is TaskState.QUEUED:
             self.queue.add(
                 task.key, priority=task.task.priority, need=task.need, submitted_ms=life.submitted_ms
@@ -228,13 +241,6 @@ class OpenTasks:
         else:
             del self._used[task.task.submitter_id]
 
-    def _set_alarm(self, decision: Decision, task: OpenTask, now_ms: int) -> None:
+    def _set_alarm(self, task: OpenTask, now_ms: int) -> None:
         at_ms = lives.alarm_ms(task.task, task.life, self._settings, now_ms=now_ms)
-        if at_ms is None:
-            self._keeper.clear(decision, _deadline(task))
-        else:
-            self._keeper.set(decision, _deadline(task), at_ms)
-
-
-def _deadline(task: OpenTask) -> str:
-    return TASK + task_member(*task.key)
+        self.alarms.set(task, at_ms or 0)

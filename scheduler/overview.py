@@ -50,7 +50,7 @@ class Overview:
             allocated=_sum(self._held.reserved.plus(self._tasks.reserved)),
             free=_sum(self._free_now(now_ms)),
             allocations=len(self._held),
-            queued=len(self._tasks.queue),
+            queued=self._tasks.queued,
             running=self._tasks.active,
         )
 

@@ -83,9 +83,9 @@ async def test_a_task_that_cannot_be_taken_in_does_not_keep_the_others_out(
 ) -> None:
     admit = Foreman._admit
 
-    def stumbling(self: Foreman, decision, stored, now_ms: int):  # type: ignore[no-untyped-def]
+    def stumbling(self: Foreman, stored, now_ms: int):  # type: ignore[no-untyped-def]
         assert stored.task.id != "bad", "this one cannot be taken in"
-        return admit(self, decision, stored, now_ms)
+        return admit(self, stored, now_ms)
 
     monkeypatch.setattr(Foreman, "_admit", stumbling)
     for name in ("bad", "good"):

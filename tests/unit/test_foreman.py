@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rpn.messages import TaskCancelled, TaskResultMessage
+from rpn.codec import encode
+from rpn.messages import TaskCancelled, TaskProgress, TaskResultMessage
 from rpn.model import Requirements, TaskState
 from rpn.store.records import DoneEntry, ProgressEntry
+from scheduler import life as lives
 from tests.support.scheduling import BAD, GOOD, RETURNED, FakeStore, Leadership, resources, small_pool, task
 
 
@@ -128,6 +130,7 @@ def test_a_task_lost_with_too_many_devices_is_poison(store: FakeStore, leads: Le
     for name in ("a", "b", "c"):
         if name == "c":
             store.join("c", resources())
+        store.now_ms += lives.BACKOFF_MS
         leads.rounds()
         store.leave(store.lives["sub", "t"].device_id)
         leads.rounds()
@@ -295,3 +298,61 @@ def test_a_task_that_its_device_hands_back_runs_elsewhere(store: FakeStore, lead
     leads.rounds()
     assert store.lives["sub", "t"].device_id == "b"
     assert not [each for each in store.messages("sub") if isinstance(each, TaskResultMessage)]
+
+
+def test_a_task_that_is_lost_again_rests_before_its_next_attempt(store: FakeStore, leads: Leadership) -> None:
+    store.submit(task("t"))
+    for _ in range(2):
+        leads.rounds()
+        store.leave(store.lives["sub", "t"].device_id)
+    store.join("c", resources())
+    leads.rounds()
+    assert store.state() is TaskState.QUEUED
+    store.now_ms += lives.BACKOFF_MS
+    leads.rounds()
+    assert store.lives["sub", "t"].device_id == "c"
+
+
+def test_a_task_says_how_many_devices_it_may_be_lost_with(store: FakeStore, leads: Leadership) -> None:
+    store.submit(task("t", max_attempts=1))
+    leads.rounds()
+    store.leave(store.lives["sub", "t"].device_id)
+    leads.rounds()
+    assert store.state() is TaskState.FAILED
+    assert b"POISON" in store.outcomes["sub", "t"][0]
+
+
+def test_a_new_leader_goes_on_counting_for_how_long_a_task_is_infeasible(
+    store: FakeStore, leads: Leadership
+) -> None:
+    store.submit(task("t", requirements=Requirements(cpu=1_000_000)))
+    leads.rounds(2, after_ms=300)
+    store.now_ms += int(leads.settings.infeasible_limit_s * 1000) - 400
+    leads.take_over()
+    leads.rounds(2, after_ms=300)
+    assert store.state() is TaskState.FAILED
+    leads.rounds(2, after_ms=300)
+    assert store.due == {}
+
+
+def test_a_cancel_reaches_all_that_belongs_to_a_task_in_a_circle_too(
+    store: FakeStore, leads: Leadership
+) -> None:
+    store.submit(task("t", parent_id="u"))
+    store.submit(task("u", parent_id="t"))
+    store.submit(task("v", parent_id="u", requirements=Requirements(cpu=1_000_000)))
+    leads.round()
+    store.cancel(("sub", "t"))
+    store.now_ms += 50
+    leads.round()
+    assert [store.lives["sub", each].ending for each in "tu"] == ["cancelled", "cancelled"]
+    assert store.state("v") is TaskState.CANCELLED
+
+
+def test_progress_and_log_are_kept_for_whoever_asks_later(store: FakeStore, leads: Leadership) -> None:
+    store.submit(task("t"))
+    leads.rounds()
+    attempt = store.lives["sub", "t"].attempt
+    store.say(ProgressEntry("a", "t", attempt, encode(TaskProgress(task_id="t")), 0.25, "half"))
+    leads.rounds()
+    assert store.notes == [(("sub", "t"), f"{attempt} 0.25", "half")]
