@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +23,7 @@ class History:
 
     def __init__(self) -> None:
         self._pool: deque[dict[str, float]] = deque(maxlen=STEPS)
-        self._devices: dict[str, dict[str, deque[int]]] = {}
+        self._devices: dict[str, dict[str, array[int]]] = {}
         self._step = 0
 
     def record(self, step: int, rows: dict[str, Resources]) -> None:
@@ -36,6 +37,7 @@ class History:
                 values = self._devices[device_id][kind]
                 values.extend([UNKNOWN] * missed)
                 values.append(value)
+                del values[:-STEPS]
 
     def overview(self) -> dict[str, Any]:
         """The pool, and in a pool of few devices the CPU of each."""
@@ -56,8 +58,8 @@ class History:
         return {"stepSeconds": STEP_S, "step": self._step, **told}
 
 
-def _empty() -> dict[str, deque[int]]:
-    return {kind: deque(maxlen=STEPS) for kind in KINDS}
+def _empty() -> dict[str, array[int]]:
+    return {kind: array("b") for kind in KINDS}
 
 
 def percentages(row: Resources) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ disconnect.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from asyncio import BaseTransport
 from typing import Any, Protocol, cast
@@ -53,6 +54,30 @@ class Receiver(Protocol):
     def on_writable(self) -> None: ...
 
 
+class Events:
+    """What asyncio.Queue is to uvicorn, for the few events of one connection: two, as a rule."""
+
+    __slots__ = ("_events", "_waiting")
+
+    def __init__(self) -> None:
+        self._events: list[Any] = []
+        self._waiting: asyncio.Future[None] | None = None
+
+    def put_nowait(self, event: Any) -> None:
+        self._events.append(event)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def get(self) -> Any:
+        while not self._events:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        return self._events.pop(0)
+
+    def empty(self) -> bool:
+        return not self._events
+
+
 class Wire(WebSocketsSansIOProtocol):
     """One WebSocket."""
 
@@ -63,6 +88,10 @@ class Wire(WebSocketsSansIOProtocol):
     """the library's parser holds nothing: the next byte begins a message"""
     _spoke = False
     """something came since we last wanted to know"""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.queue = cast("Any", Events())
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -119,6 +148,13 @@ class Wire(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True  # refused in full: there is nothing left to answer
+        if message["type"] == "websocket.accept":
+            self._forget_handshake()
+
+    def _forget_handshake(self) -> None:
+        """Of thousands of idle connections, the handshakes would take a fifth of the memory."""
+        self.request = self.response = cast("Any", None)
+        self.scope["headers"] = []
 
     def handle_parser_exception(self) -> None:
         """Close for broken framing or too big a message, and read on without looking.
