@@ -251,4 +251,5 @@ def _prepare(settings: AgentSettings) -> AgentConfig:
         limit = OPEN_FILES_LIMIT if hard == resource.RLIM_INFINITY else min(OPEN_FILES_LIMIT, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     chosen = settings.agent_config
-    return load_config(Path(chosen) if chosen else data_dir / FILE_NAME, required=bool(chosen))
+    config = load_config(Path(chosen) if chosen else data_dir / FILE_NAME, required=bool(chosen))
+    return config.with_python_for_all() if settings.allow_python == "yes" else config

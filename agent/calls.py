@@ -137,7 +137,12 @@ class _Hired:
         self._stale = False
 
     async def __aenter__(self) -> _Hired:
-        self.worker = await self._crew.hire()
+        await self._crew.take_place(self._attempt)
+        try:
+            self.worker = await self._crew.hire()
+        except BaseException:
+            self._crew.give_place_back()
+            raise
         return self
 
     async def ask(self, call: BuiltinCall | WasmCall | PythonCall) -> Reply | TaskResult:
@@ -156,11 +161,14 @@ class _Hired:
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._attempt.rests()
-        if kind is None:
-            await self._crew.release(self.worker, stale=self._stale)
-        else:
-            self.worker.prints.finish()
-            await self.worker.end()
+        try:
+            if kind is None:
+                await self._crew.release(self.worker, stale=self._stale)
+            else:
+                self.worker.prints.finish()
+                await self.worker.end()
+        finally:
+            self._crew.give_place_back()
 
 
 def _failure(reply: Reply, last_words: str = "") -> TaskResult | None:

@@ -22,6 +22,8 @@ CALLS_LIMIT = 10_000
 """calls that one worker runs before another takes its place"""
 IDLE_LIMIT = max(2, os.cpu_count() or 1)
 """workers of one crew that wait for work"""
+WORKING_LIMIT = 4 * IDLE_LIMIT
+"""workers of one crew that work at once: what needs no cores is not limited by the pool"""
 IDLE_S = 60.0
 """how long one waits before it ends"""
 SWEEP_S = 5.0
@@ -118,12 +120,29 @@ class Worker:
 
 
 class Crew:
-    """The workers of one trade: as many as are needed at once, few of them kept."""
+    """The workers of one trade: started when they are needed, few of them kept."""
 
     def __init__(self, trade: Trade, spawner: Spawner) -> None:
         self._trade = trade
         self._spawner = spawner
         self._idle: list[Worker] = []
+        self._places = asyncio.Semaphore(WORKING_LIMIT)
+
+    async def take_place(self, attempt: Attempt) -> None:
+        """Wait for a turn; `give_place_back` ends it. Raises Stopped."""
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        taking = asyncio.ensure_future(self._places.acquire())
+        try:
+            await attempt.unless_stopped(taking)
+        except BaseException:
+            if not taking.cancel():
+                self._places.release()
+            raise
+
+    def give_place_back(self) -> None:
+        self._places.release()
 
     async def hire(self) -> Worker:
         """A worker that is free, or a new one. Raises CannotStart, OSError."""

@@ -134,6 +134,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     """by default made at the first start and kept in the data directory"""
     device_name: str = ""
     """by default the host's name"""
+    allow_python: Literal["no", "yes"] = "no"
+    """`yes`: whoever may submit tasks may have Python functions run here"""
     agent_config: str = ""
     """agent.toml with the owner's commands; by default in the data directory"""
     agent_metrics_host: str = "127.0.0.1"

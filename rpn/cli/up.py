@@ -27,8 +27,9 @@ PASSED_ON = (GatewaySettings, SchedulerSettings, AgentSettings)
 @flags_for(UpSettings)
 @click.option("--redis-url", metavar="URL", help="RPN_REDIS_URL; a server of our own is started unless told")
 @click.option("--no-agent", is_flag=True, help="leave this machine out of the pool")
+@click.option("--allow-python", is_flag=True, help="let submitters run Python functions on this machine")
 @click.option("--verbose", "-v", is_flag=True, help="show all that the processes log, not warnings alone")
-def up(redis_url: str | None, no_agent: bool, verbose: bool, **flags: Any) -> None:
+def up(redis_url: str | None, no_agent: bool, allow_python: bool, verbose: bool, **flags: Any) -> None:
     """Start a whole pool on this machine: a store, gateways, a scheduler and an agent.
 
     Every other setting (RPN_...) goes on to the processes it is for.
@@ -41,6 +42,7 @@ def up(redis_url: str | None, no_agent: bool, verbose: bool, **flags: Any) -> No
     require_server_extra()
     settings = load(UpSettings, os.environ, **flags)
     told = {"redis_url": redis_url, "log_level": settings.log_level, "log_format": settings.log_format}
+    told |= {"allow_python": "yes"} if allow_python else {}
     environ = with_flags(os.environ, told)
     for kind in PASSED_ON:
         load(kind, environ)  # a bad setting is told once, here, before anything starts

@@ -1,4 +1,7 @@
-"""Calls of Python functions as tasks: a function and its arguments out, a value or an exception home."""
+"""Calls of Python functions as tasks: a function and its arguments out, a value or an exception home.
+
+What comes home is unpickled: a pool that runs your functions is a pool that you trust.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,24 @@ from contextlib import closing
 from typing import Any
 
 from rpn.client.api import Api
+from rpn.client.refusals import TaskFailed, result_of
 from rpn.errors import BadSettings
 
 INLINE_LIMIT = 128 * 1024
-"""bytes of a pickled call or value that travel in the message; larger ones travel as a blob"""
+"""bytes of a pickled call that travel in the message; a larger one travels as a blob"""
 LABELS = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
 """what a device says about itself that would run our calls: pickled code fits one minor version only"""
+
+
+class RemoteTraceback(Exception):
+    """Where a function raised, on the device that ran it; the cause of what `result` raises here."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"\n{self.text}"
 
 
 def pack(
@@ -31,13 +46,44 @@ def pack(
     return {"callable": _carried(cloudpickle.dumps((function, args, kwargs)), api)}
 
 
-def unpack(result: Any, api: Callable[[], Api]) -> Any:
-    """The value that a call returned."""
-    carried = result["value"]
-    if isinstance(carried, str):
-        return pickle.loads(base64.b64decode(carried))  # noqa: S301 - our own submitter's trust in its pool
+def value_of(outcome: Any) -> Any:
+    """The value that a call returned. Raises what it raised, or TaskFailed."""
+    try:
+        result = result_of(outcome)
+    except TaskFailed as failed:
+        error = _raised(outcome, failed)
+    else:
+        return pickle.loads(base64.b64decode(result["value"]))  # noqa: S301 - see above
+    raise error
+
+
+def blob_of(outcome: Any) -> str:
+    """The blob that holds a call's value; empty if the value came with the message."""
+    result = outcome.get("result") if isinstance(outcome, dict) else None
+    value = result.get("value") if isinstance(result, dict) else None
+    return str(value.get("blob", "")) if isinstance(value, dict) else ""
+
+
+def with_value(outcome: Any, api: Callable[[], Api]) -> Any:
+    """The outcome with the value itself instead of its blob. Raises RPNError."""
     with closing(api()) as gateway:
-        return pickle.loads(gateway.get_bytes("api", "blobs", carried["blob"]))  # noqa: S301 - as above
+        pickled = gateway.get_bytes("api", "blobs", blob_of(outcome))
+    return {**outcome, "result": {"value": base64.b64encode(pickled).decode()}}
+
+
+def _raised(outcome: dict[str, Any], failed: TaskFailed) -> BaseException:
+    """The exception itself if it could travel, with the traceback it had there."""
+    told = outcome.get("result")
+    if not isinstance(told, dict) or not isinstance(told.get("exception"), str):
+        return failed
+    try:
+        error = pickle.loads(base64.b64decode(told["exception"]))  # noqa: S301 - see above
+    except Exception:
+        return failed
+    if not isinstance(error, Exception):  # SystemExit and the like end nothing here
+        return failed
+    error.__cause__ = RemoteTraceback(str(failed.args[0]))
+    return error
 
 
 def _carried(pickled: bytes, api: Callable[[], Api]) -> str | dict[str, str]:

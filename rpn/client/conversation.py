@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rpn.client import calls
+from rpn.client.api import Api
 from rpn.client.device import Device as DeviceLink
 from rpn.client.link import GREETING_ID, Greeting, Link
 from rpn.client.mirror import Change, Mirror
@@ -36,7 +38,8 @@ RETRY_S = 2.0
 class Conversation:
     """Lasts through lost connections: ids make it safe to say again what is open."""
 
-    def __init__(self, servers: list[str], greeting: Greeting, *, token: str) -> None:
+    def __init__(self, servers: list[str], greeting: Greeting, *, token: str, api: Callable[[], Api]) -> None:
+        """`api` opens a connection for what is larger than a message."""
         self.mirror = Mirror()
         self.listed = asyncio.Event()
         """the first list of devices has come"""
@@ -48,6 +51,9 @@ class Conversation:
         self._asking = Asking()
         self._outstanding = Outstanding()
         self._received: list[str] = []
+        self._api = api
+        self._fetching: set[asyncio.Task[None]] = set()
+        """values on their way that were too large for a message"""
         if isinstance(greeting, Register):
             self._link: Link | DeviceLink = DeviceLink(
                 servers, lambda: greeting, self._heard, on_online=self._online, token=token
@@ -93,6 +99,8 @@ class Conversation:
 
     def give_up(self) -> None:
         """Nobody will hear of the outcomes that are open."""
+        for fetching in self._fetching:
+            fetching.cancel()
         for claim in self._outstanding.claims():
             claim.refuse(TaskFailed("the pool was closed before its outcome was known", "UNKNOWN"))
 
@@ -138,8 +146,21 @@ class Conversation:
     def _finished(self, message: TaskResultMessage) -> None:
         self._acknowledge(message.task_id)
         claim = self._outstanding.ended(message.task_id)
-        if claim is not None:
+        if claim is None:
+            return
+        if calls.blob_of(message.result):
+            fetching = asyncio.ensure_future(self._fetch(claim, message.result))
+            self._fetching.add(fetching)
+            fetching.add_done_callback(self._fetching.discard)
+        else:
             claim.settle(message.result)
+
+    async def _fetch(self, claim: Claim, outcome: Any) -> None:
+        """Settle with a value that is a blob."""
+        try:
+            claim.settle(await asyncio.to_thread(calls.with_value, outcome, self._api))
+        except RPNError as error:
+            claim.refuse(error)
 
     def _changed(self, message: TaskStatus) -> None:
         claim = self._outstanding.get(message.task_id)

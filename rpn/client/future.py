@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from rpn.client.refusals import TaskFailed, failure_of
+from rpn.client.refusals import TaskFailed
 from rpn.client.submission import LOG_LIMIT
 from rpn.model import Task
 
@@ -18,7 +18,7 @@ class Future(concurrent.futures.Future[Any]):
     task: Task
 
     def __init__(self, cancel: Callable[[Task], None], read: Callable[[Any], Any]) -> None:
-        """`cancel` ends a task in the pool; `read` makes of a result what its submitter expects."""
+        """`cancel` ends a task in the pool; `read` gives or raises what an outcome means."""
         super().__init__()
         self.state = "submitted"
         """then queued, assigned, running and at last succeeded, failed, cancelled or expired"""
@@ -63,12 +63,8 @@ class Future(concurrent.futures.Future[Any]):
 
     def settle(self, outcome: object) -> None:
         """Take the outcome: `{success: true, result}` or `{success: false, error, code}`."""
-        failure = failure_of(outcome)
-        if failure is not None:
-            self.refuse(failure)
-            return
         try:
-            value = self._read(outcome.get("result") if isinstance(outcome, dict) else outcome)
+            value = self._read(outcome)
         except Exception as error:
             self.refuse(error)
         else:

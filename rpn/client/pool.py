@@ -19,6 +19,7 @@ from rpn.client.listing import DeviceList
 from rpn.client.mirror import Change
 from rpn.client.options import Options, requirements
 from rpn.client.outstanding import Claim
+from rpn.client.refusals import result_of
 from rpn.client.requests import Asked
 from rpn.client.servers import parse_servers, told_server, told_token
 from rpn.client.submission import Submission
@@ -70,6 +71,7 @@ class AsyncPool:
             parse_servers(self._server),
             self._greeting(self.device_id, name, watch=self._watches),
             token=self._token,
+            api=self._api,
         )
         self._group = asyncio.TaskGroup()
         self._running: asyncio.Task[None] | None = None
@@ -198,7 +200,7 @@ class AsyncPool:
         known = self._conversation.claim(task.id)
         if isinstance(known, Submission):
             return known
-        read = self.read_result if not isinstance(what, str) else as_it_is
+        read = result_of if isinstance(what, str) else calls.value_of
         submission = Submission(task, self.cancel, read)
         self.enter([submission])
         return submission
@@ -206,7 +208,7 @@ class AsyncPool:
     def submit_data(self, options: Options, data: dict[str, Any], *, kind: str = "compute") -> Submission:
         """Have a task of type `kind` run whose data are exactly these."""
         self._must_be_device()
-        submission = Submission(options.task(kind, self.device_id, data), self.cancel, as_it_is)
+        submission = Submission(options.task(kind, self.device_id, data), self.cancel, result_of)
         self.enter([submission])
         return submission
 
@@ -221,10 +223,6 @@ class AsyncPool:
         return options.task(
             "python", self.device_id, calls.pack(what, args, kwargs, self._api), **calls.LABELS
         )
-
-    def read_result(self, result: Any) -> Any:
-        """What a Python function returned, or raises what it raised."""
-        return calls.unpack(result, self._api)
 
     def map(self, what: str | Callable[..., Any], *inputs: Iterable[Any]) -> AsyncIterator[Any]:
         """Results in the order of the inputs, all of which are submitted at once."""
@@ -288,8 +286,3 @@ async def _in_order(submissions: list[Submission]) -> AsyncIterator[Any]:
     finally:
         for submission in submissions:
             submission.cancel()
-
-
-def as_it_is(result: T) -> T:
-    """What a command's result is read as."""
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rpn import errors
 from rpn.errors import RPNError
@@ -36,11 +37,13 @@ class NotFulfilled(RPNError):
         self.reason = reason
 
 
-def failure_of(outcome: object) -> TaskFailed | None:
-    """The failure that a task's outcome tells of, if it is one."""
-    if isinstance(outcome, dict) and outcome.get("success") is False:
-        return TaskFailed(str(outcome.get("error", "")), str(outcome.get("code", "")))
-    return None
+def result_of(outcome: object) -> Any:
+    """What a task's outcome holds. Raises TaskFailed if it is a failure."""
+    if not isinstance(outcome, dict):
+        return outcome
+    if outcome.get("success") is False:
+        raise TaskFailed(str(outcome.get("error", "")), str(outcome.get("code", "")))
+    return outcome.get("result")
 
 
 def exception_of(refusal: Error) -> RPNError:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
-from rpn.client.refusals import TaskFailed, failure_of
+from rpn.client.refusals import TaskFailed
 from rpn.model import Task
 
 LOG_LIMIT = 1000
@@ -18,7 +18,7 @@ class Submission:
     """Await it for the task's result. Raises TaskFailed, or why it was refused."""
 
     def __init__(self, task: Task, cancel: Callable[[Task], None], read: Callable[[Any], Any]) -> None:
-        """`cancel` ends the task; `read` makes of a result what its submitter expects."""
+        """`cancel` ends the task; `read` gives or raises what an outcome means."""
         self.task = task
         self.state = "submitted"
         """then queued, assigned, running and at last succeeded, failed, cancelled or expired"""
@@ -83,12 +83,8 @@ class Submission:
         """Take the outcome: `{success: true, result}` or `{success: false, error, code}`."""
         if self._result.done():
             return
-        failure = failure_of(outcome)
-        if failure is not None:
-            self.refuse(failure)
-            return
         try:
-            value = self._read(outcome.get("result") if isinstance(outcome, dict) else outcome)
+            value = self._read(outcome)
         except Exception as error:
             self.refuse(error)
         else:

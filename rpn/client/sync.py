@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, overload
 
+from rpn.client import calls
 from rpn.client.future import Future
 from rpn.client.held import Held
 from rpn.client.listing import DeviceList
 from rpn.client.mirror import Change
 from rpn.client.options import Options
-from rpn.client.pool import AsyncPool, as_it_is
+from rpn.client.pool import AsyncPool
 from rpn.client.portal import Portal
+from rpn.client.refusals import result_of
 from rpn.messages import ResourceAllocation
 from rpn.model import Allocation, Requirements, Task
 
@@ -115,7 +117,7 @@ class Pool:
     ) -> Future:
         """`submit` with every option said."""
         pool = self._opened
-        future = Future(self._cancel, as_it_is if isinstance(what, str) else pool.read_result)
+        future = Future(self._cancel, result_of if isinstance(what, str) else calls.value_of)
         future.task = pool.task_of(options, what, args, kwargs)
         self._enter(future)
         return future
