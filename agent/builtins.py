@@ -1,10 +1,9 @@
-"""The commands that every agent has, run by the warden in a process of their own."""
+"""The commands that every agent has: what they take and what they answer."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +32,7 @@ def sleep(given: Any) -> Any:
 
 def sha256(given: Any) -> str:
     """The SHA-256 of a text, or of the compact JSON of anything else, in hex."""
-    import hashlib  # brings OpenSSL, which the warden does without
+    import hashlib  # brings OpenSSL, which few workers need
 
     text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -56,21 +55,6 @@ def primes(given: Any) -> int:
 
 
 BUILTINS: dict[str, Callable[[Any], Any]] = {"echo": echo, "sleep": sleep, "sha256": sha256, "primes": primes}
-
-
-def run(name: str) -> int:
-    """Answer standard input on standard output as every command does; returns the exit code."""
-    try:
-        answer = BUILTINS[name](json.loads(sys.stdin.buffer.read()))
-        sys.stdout.buffer.write(json.dumps(answer).encode())
-        sys.stdout.buffer.flush()
-    except BadInput as error:
-        sys.stderr.write(f"{name}: {error}\n")
-        sys.stderr.flush()
-        return 2
-    except BrokenPipeError:
-        return 1
-    return 0
 
 
 def _number(given: Any, key: str) -> float:

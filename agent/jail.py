@@ -65,8 +65,6 @@ def confine(order: Mapping[str, Any], user: int | None) -> None:
 
 def _reads(order: Mapping[str, Any], network: bool) -> list[str]:
     reads = list(order.get("reads", ()))
-    if "builtin" in order:
-        reads += interpreter()
     return reads + list(NETWORK) if network else reads
 
 

@@ -52,12 +52,11 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What to run: an argv or a builtin, in this folder, with this environment, within these limits."""
+    """What to run: an argv, in this folder, with this environment, within these limits."""
 
     folder: str
     env: dict[str, str]
-    argv: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
-    builtin: str | msgspec.UnsetType = msgspec.UNSET
+    argv: Sequence[str]
     limits: Limits = msgspec.field(default_factory=Limits)
     reads: Sequence[str] = ()
     """files and folders that it may read beside the system's; those that are not there do not matter"""

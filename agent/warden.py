@@ -3,7 +3,7 @@
 A process of its own, kept small and single-threaded so that it can fork; standard library only.
 Orders come as JSON lines over a socket, with a task's three streams as file descriptors:
 
-    {"op": "start", "id", "argv" or "builtin", "folder", "env", "limits", "reads", "writes", "network", "gpu"}
+    {"op": "start", "id", "argv", "folder", "env", "limits", "reads", "writes", "network", "gpu"}
                                                                  -> {"id", "pid"} or {"id", "error"}
     {"op": "kill" or "suspend" or "resume", "id"}
     {"op": "limit", "id", "limits"}
@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from agent import builtins, cores, guard, jail, kernel, proc, tree, users, view
+from agent import cores, guard, jail, kernel, proc, tree, users, view
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
@@ -295,14 +295,10 @@ def _become(order: dict[str, Any], fds: list[int], failed: int, warden: int, use
     try:
         _prepare(order["folder"], fds, warden)
         jail.confine(order, user)
-        if "builtin" in order:
-            os.closerange(3, 1 << 20)
-            code = builtins.run(order["builtin"])
-        else:
-            os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - argv is the owner's
+        os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - argv is the owner's
     except OSError as error:
         with suppress(OSError):
-            os.write(failed, f"{order.get('argv', [''])[0]}: {error.strerror}".encode())
+            os.write(failed, f"{order['argv'][0]}: {error.strerror}".encode())
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1

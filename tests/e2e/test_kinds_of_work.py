@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A pool with two agents that allow the same."""
     folder = tmp_path_factory.mktemp("kinds")
     (folder / "agent.toml").write_text(CONFIG, encoding="utf-8")
-    settings = {"RPN_AGENT_CONFIG": folder / "agent.toml"}
+    settings: dict[str, Any] = {"RPN_AGENT_CONFIG": folder / "agent.toml"}
     with running(folder / "data", **settings) as started:
         told = {**settings, "RPN_SERVER": started.urls[0], "RPN_DATA_DIR": folder / "second"}
         second = subprocess.Popen([sys.executable, "-P", "-m", "agent"], env=clean_environment(told))
