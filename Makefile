@@ -34,9 +34,10 @@ format: .venv/.dev ## let ruff write it the way `check` wants it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, how fast it fans out
+bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, how fast it answers and fans out
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.idle
+	$(BIN)/python -m bench.requests
 	$(BIN)/python -m bench.compact
 	@$(MAKE) --no-print-directory bench-fanout
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import Enum, auto
+from functools import lru_cache
 from math import fsum
 from typing import NamedTuple
 
@@ -280,5 +281,10 @@ def _sum(values: list[int | float]) -> int | float:
 
 def iso(time_ms: int) -> str:
     """`2025-10-20T10:30:00.000Z` for a time in ms since 1970."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+    return f"{_second(time_ms // 1000)}.{time_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(time_s: int) -> str:
+    """Most times that are told are of this second."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from rpn.observe import configure_logging
 from rpn.service import stop_on_signals
 from rpn.settings import SchedulerSettings, load
 from scheduler import app
+
+GC_THRESHOLD = (50_000, 20, 50)
+"""how many new objects between two collections; what is queued and held is many that all stay"""
 
 
 def main() -> int:
@@ -28,6 +32,8 @@ def main() -> int:
 
 
 async def _serve(settings: SchedulerSettings) -> None:
+    gc.freeze()  # what stands now stands for good
+    gc.set_threshold(*GC_THRESHOLD)
     await app.run(settings, stop_on_signals())
 
 

@@ -132,7 +132,7 @@ class Holding:
 
     def let_oldest_go(self, holder: Holder, now_ms: int) -> None:
         """Its own decision, because the grant that follows may be skipped."""
-        self.end(self._docket.decide(), self._holdings.of(holder)[0], now_ms)
+        self.end(self._docket.decide(), self._holdings.oldest(holder), now_ms)
 
     def over(
         self,

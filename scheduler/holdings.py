@@ -38,6 +38,10 @@ class Holdings:
         """What a holder has, the oldest first."""
         return [self._records[each] for each in self._held_by.get(holder, ())]
 
+    def oldest(self, holder: Holder) -> AllocationRecord:
+        """What it has held longest; it must hold something."""
+        return self._records[next(iter(self._held_by[holder]))]
+
     def count(self, holder: Holder) -> int:
         return len(self._held_by.get(holder, ()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rpn.model import Usage
@@ -13,7 +14,8 @@ from rpn.store.keys import Keys
 
 MONTHS = 13
 """that are kept: this one and a year"""
-KEPT_MS = 400 * 86_400_000
+DAY_MS = 86_400_000
+KEPT_MS = 400 * DAY_MS
 DIMENSIONS = ("cpu", "memory", "gpu")
 _MS = 3_600_000
 
@@ -51,7 +53,12 @@ def counted(charges: Iterable[Charge]) -> list[tuple[Any, ...]]:
 
 def month_of(time_ms: int) -> str:
     """Like 2026-11, in UTC."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m")
+    return _month_of_day(time_ms // DAY_MS)
+
+
+@lru_cache(maxsize=8)
+def _month_of_day(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m")
 
 
 def months_until(time_ms: int) -> list[str]:
