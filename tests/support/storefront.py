@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 
 from rpn.codec import decode_from_server
+from rpn.errors import StoreUnavailable
 from rpn.events import Identity, Kind, Operation, pack_identity
 from rpn.messages import ResourceAllocation
 from rpn.model import Requirements, Resources
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
-from rpn.store.mailbox import Mailbox
+from rpn.store.mailbox import Letter, Mailbox
 from rpn.store.pool import WHOEVER, Guarded, PoolStore, new_tip
 from rpn.store.records import RequestEntry
 from rpn.store.requests import Requests
@@ -49,8 +51,11 @@ class Storefront:
         steps = [
             self._requests.enter(each, presence=each.presence, mark=each.allocation_id) for each in entries
         ]
-        answers = await run_steps(self.connection, steps)
-        assert answers == [True] * len(asked), answers
+        while True:  # a step whose outcome is unknown is run again, as gateways do
+            with suppress(StoreUnavailable):
+                answers = await run_steps(self.connection, steps)
+                assert answers == [True] * len(asked), answers
+                return
 
     async def close(self) -> None:
         self._reading.cancel()
@@ -58,13 +63,19 @@ class Storefront:
         await self.connection.close()
 
     async def _read(self) -> None:
-        async for letters in Mailbox(self.connection, self.keys, GATEWAY).letters():
-            for letter in letters:
-                message = decode_from_server(letter.frame)
-                assert isinstance(message, ResourceAllocation), message
-                self.answers[message.allocation.id] += 1
-                if message.allocation.fulfilled:
-                    self.fulfilled.add(message.allocation.id)
+        mailbox = Mailbox(self.connection, self.keys, GATEWAY)
+        while True:
+            with suppress(StoreUnavailable):
+                async for letters in mailbox.letters():
+                    for letter in letters:
+                        self._take(letter)
+
+    def _take(self, letter: Letter) -> None:
+        message = decode_from_server(letter.frame)
+        assert isinstance(message, ResourceAllocation), message
+        self.answers[message.allocation.id] += 1
+        if message.allocation.fulfilled:
+            self.fulfilled.add(message.allocation.id)
 
 
 def _join(name: str, has: Resources | None) -> Operation:
