@@ -59,6 +59,11 @@ class Access:
             hub, replica, self._keyring, self._store, self._auditor, device_limit=settings.device_limit
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whoever has a token can be let in."""
+        return self._keyring.loaded or not self._guarded
+
     def routes(self, guard: Guard) -> list[Route]:
         """What administrators, joining machines and browsers ask for; nothing in an open pool."""
         if not self._guarded:

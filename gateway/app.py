@@ -156,7 +156,7 @@ class Gateway:
         """200 once the pool is known; 404 while we go away, so that balancers let us drain."""
         if self._door.draining:
             return json_response({"error": "this gateway is going away", "code": "DRAINING"}, status=404)
-        if not self._follower.loaded:
+        if not (self._follower.loaded and self._access.ready):
             return error_response(StoreUnavailable("the pool's server has not answered yet"))
         return json_response({"status": "ready"})
 

@@ -29,7 +29,8 @@ from rpn.store.tokens import ANY_NUMBER, NO_END, Quota, TokenRecord, TokenStore
 from rpn.tokens import TokenKind, make_token
 
 JOIN_LASTS_S = 15 * 60
-TICKET_LASTS_S = 30
+TICKET_LASTS_S, TICKET_LIMIT_S = 30, 600
+"""how long a ticket waits for its one use: unless told, and at most"""
 AUDIT_LIMIT = 1000
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 KEY_BYTES = 32
@@ -65,6 +66,12 @@ class Joining(Struct, frozen=True, rename="camel"):
     device_id: Name
     public_key: Annotated[str, Meta(max_length=64)] = ""
     """Ed25519, base64"""
+
+
+class Asked(Struct, frozen=True, rename="camel"):
+    """The body of `POST /api/tickets`, which may be empty."""
+
+    lasts_s: Annotated[float, Meta(gt=0, le=TICKET_LIMIT_S)] = TICKET_LASTS_S
 
 
 class TokenRoutes:
@@ -178,9 +185,9 @@ class TokenRoutes:
                 return device
 
     async def _ticket(self, request: Request) -> Response:
-        bearer = bearer_of(request.scope)
-        ticket = await self._tickets.issue(bearer.id, lasts_s=TICKET_LASTS_S)
-        return json_response({"ticket": ticket, "expiresInS": TICKET_LASTS_S}, status=201)
+        lasts_s = decode_body(Asked, await body_of(request) or b"{}").lasts_s
+        ticket = await self._tickets.issue(bearer_of(request.scope).id, lasts_s=lasts_s)
+        return json_response({"ticket": ticket, "expiresInS": lasts_s}, status=201)
 
     async def _deeds(self, request: Request) -> Response:
         await self._auditor.flush()

@@ -37,6 +37,8 @@ COMMANDS = {
     "cancel": "rpn.cli.tasks",
     "why": "rpn.cli.tasks",
     "top": "rpn.cli.top",
+    "token": "rpn.cli.token",
+    "audit": "rpn.cli.token",
     "doctor": "rpn.cli.doctor",
     "health": "rpn.cli.health",
     "config": "rpn.cli.config",

@@ -43,13 +43,17 @@ class Plan:
             stages.append(self._agent())
         return stages
 
-    def welcome(self) -> list[tuple[str, list[str]]]:
-        """What to open, and what to type next."""
-        web = f"http://{netloc(near(self.host), self.ports[0])}"
-        rows = [("Open", [f"{web}/"])]
+    @property
+    def web(self) -> str:
+        """Where this machine finds the first gateway."""
+        return f"http://{netloc(near(self.host), self.ports[0])}"
+
+    def welcome(self, ticket: str = "") -> list[tuple[str, list[str]]]:
+        """What to open, and what to type next; `ticket` lets a browser in at the first start."""
+        rows = [("Open", self._what_to_open(ticket))]
         if len(self.ports) > 1:
             rows.append(("Gateways", [*self._sockets()]))
-        rows.append(("Ask", [f"{self._curl} {web}/api/{what}" for what in ("devices", "resources")]))
+        rows.append(("Ask", self._how_to_ask()))
         rows.append(("Connect", [f"ws://{netloc(near(self.host), self.ports[0])}/ws"]))
         rows.append(("Add a machine", self._how_to_join()))
         if self.keys is not None:
@@ -59,22 +63,27 @@ class Plan:
         rows.append(("Data and logs", [str(self.data_dir)]))
         return rows
 
-    @property
-    def _curl(self) -> str:
-        """What asks this pool; the token comes from its file, not from the command line."""
+    def _what_to_open(self, ticket: str) -> list[str]:
+        if not ticket:
+            return [f"{self.web}/"]
+        return [f"{self.web}/ui/#ticket={ticket}", "(lets one browser in, once, within ten minutes)"]
+
+    def _how_to_ask(self) -> list[str]:
+        """What asks this pool; a token comes from its file, because everybody sees a command line."""
         if self.keys is None:
-            return "curl"
-        return f'curl -H "Authorization: Bearer $(cat {self.keys.admin})"'
+            return [f"curl {self.web}/api/{what}" for what in ("devices", "resources")]
+        server = netloc(near(self.host), self.ports[0])
+        return [f"rpn devices --server {server} --token-file {self.keys.admin}"]
 
     def _how_to_join(self) -> list[str]:
         address = far(self.host)
         if address is None:
             return ["RPN_AUTH=token rpn up --host 0.0.0.0   (here: now only this machine reaches the pool)"]
-        there = netloc(address, self.ports[0])
+        there, here = netloc(address, self.ports[0]), netloc(near(self.host), self.ports[0])
         if self.keys is None:
             return [f"rpn agent --server ws://{there}/ws   (there)"]
         return [
-            f"rpn token create join --token-file {self.keys.admin}   (here: prints a join token)",
+            f"rpn token create join --server {here} --token-file {self.keys.admin}   (here: prints a token)",
             f"rpn agent join {there}   (there: asks for it)",
         ]
 

@@ -56,10 +56,11 @@ def answers_json(command: Command) -> Command:
     )
 
 
-def the_one(kind: str, said: str, found: Iterable[tuple[str, Sequence[str]]]) -> str:
+def the_one(kind: str, said: str, found: Iterable[tuple[str, Sequence[str]]], *, listed_by: str = "") -> str:
     """The id of the thing that `said` names: one of its names in full, or a prefix only it has.
 
-    `found` has (id, all its names). Raises click.UsageError if there is none, or more than one.
+    `found` has (id, all its names); `listed_by` is the command that lists them. Raises
+    click.UsageError if there is none, or more than one.
     """
     known = [(id_, names) for id_, names in found if any(name.startswith(said) for name in names)]
     exact = [id_ for id_, names in known if said in names]
@@ -67,7 +68,7 @@ def the_one(kind: str, said: str, found: Iterable[tuple[str, Sequence[str]]]) ->
     if len(ids) == 1:
         return ids[0]
     if not ids:
-        raise click.UsageError(f"no {kind} is called {said!r}; `rpn {kind}s` lists them")
+        raise click.UsageError(f"no {kind} is called {said!r}; `{listed_by or f'rpn {kind}s'}` lists them")
     raise click.UsageError(f"{said!r} may be any of {', '.join(sorted(ids)[:5])}: say more of it")
 
 

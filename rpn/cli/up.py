@@ -83,7 +83,14 @@ async def _supervise(plan: Plan, settings: UpSettings, *, verbose: bool) -> bool
     terminal = Terminal(json_lines=settings.log_format == "json")
     verbose = verbose or settings.log_level == "debug"
     supervisor = Supervisor(terminal, _log_dir(plan.data_dir), verbose=verbose)
-    return await supervisor.run(plan.stages(), lambda: terminal.welcome(__version__, plan.welcome()))
+    return await supervisor.run(plan.stages(), lambda: terminal.welcome(__version__, _welcome(plan)))
+
+
+def _welcome(plan: Plan) -> list[tuple[str, list[str]]]:
+    from rpn.cli.first_visit import first_ticket
+
+    first = plan.keys is not None and plan.keys.fresh
+    return plan.welcome(first_ticket(plan.web, plan.keys.admin) if first and plan.keys else "")
 
 
 def _given_server(environ: dict[str, str]) -> str | None:

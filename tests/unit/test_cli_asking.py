@@ -65,6 +65,24 @@ TASK = {
     "submittedAt": "2025-10-20T10:30:00.000Z",
     "reason": REFUSED["reason"],
 }
+JOIN = {
+    "id": "0a0b",
+    "kind": "join",
+    "name": "",
+    "createdAt": "2025-10-20T10:30:00.000Z",
+    "expiresAt": "2025-10-20T10:45:00.000Z",
+    "labels": {"room": "lab"},
+    "usesLeft": 20,
+}
+WALL = JOIN | {"id": "7c7d", "kind": "observer", "name": "wall", "expiresAt": None, "usesLeft": None}
+DEED = {
+    "at": "2025-10-20T10:30:00.000Z",
+    "who": "unknown",
+    "what": "/api/devices",
+    "outcome": "UNAUTHORIZED",
+    "address": "10.0.0.9",
+    "times": 3,
+}
 ANSWERS: dict[str, Any] = {
     "GET /": {"service": "Resource Pooling Network", "version": "1.0.0", "devices": 2},
     "GET /api/devices": {"devices": [DESK, LAPTOP]},
@@ -76,6 +94,10 @@ ANSWERS: dict[str, Any] = {
     "GET /api/tasks/t-1": TASK,
     "DELETE /api/tasks/t-1": {},
     "POST /api/tasks": {"taskId": "t-1", "submitterId": "cli", "state": "queued"},
+    "GET /api/tokens": {"tokens": [JOIN, WALL]},
+    "POST /api/tokens": JOIN | {"token": "rpn_join_0a0b_cafe"},
+    "DELETE /api/tokens/0a0b": {"revoked": "0a0b"},
+    "GET /api/audit": {"deeds": [DEED]},
 }
 
 
@@ -219,6 +241,36 @@ def test_what_is_not_there_ends_with_4(type_: Any) -> None:
     result = type_("logs", "t-1", "--submitter", "me")
     assert result.exit_code == 0
     assert type_("allocations").exit_code == 4
+
+
+def test_a_token_is_printed_alone_so_that_it_can_go_to_a_file(type_: Any, gateway: HTTPServer) -> None:
+    made = type_("token", "create", "join", "--uses", "20", "--expires", "1d", "--label", "room=lab")
+    assert (made.exit_code, made.stdout) == (0, "rpn_join_0a0b_cafe\n")
+    assert "rpn agent join" in made.stderr
+    _, body = gateway.asked[0]  # type: ignore[attr-defined]
+    wanted = {"kind": "join", "name": "", "labels": {"room": "lab"}, "expiresInS": 86400, "uses": 20}
+    assert body == wanted | {"quota": {}}
+
+
+def test_a_token_may_be_given_a_quota(type_: Any, gateway: HTTPServer) -> None:
+    type_("token", "create", "device", "--device", "d-1", "--messages-per-s", "50", "--connections", "2")
+    _, body = gateway.asked[0]  # type: ignore[attr-defined]
+    assert (body["deviceId"], body["quota"]) == ("d-1", {"messagesPerS": 50, "connections": 2})
+
+
+def test_tokens_are_listed_and_revoked_by_the_beginning_of_their_id(type_: Any, gateway: HTTPServer) -> None:
+    _, join, wall = type_("token", "list").stdout.splitlines()
+    assert join.split() == ["0a0b", "join", "-", "-", "20", "2025-10-20T10:45:00.000Z"]
+    assert wall.split() == ["7c7d", "observer", "wall", "-", "-", "revoked"]
+    assert type_("token", "revoke", "0a").exit_code == 0
+    assert gateway.asked[-1][0] == "DELETE /api/tokens/0a0b"  # type: ignore[attr-defined]
+    assert "`rpn token list` lists them" in type_("token", "revoke", "ff").stderr
+
+
+def test_the_audit_tells_who_was_refused_what(type_: Any) -> None:
+    row = type_("audit").stdout.splitlines()[1].split()
+    assert row == ["2025-10-20T10:30:00.000Z", "unknown", "/api/devices", "UNAUTHORIZED", "10.0.0.9", "3"]
+    assert json.loads(type_("audit", "--json").stdout) == {"deeds": [DEED]}
 
 
 def test_where_nobody_answers_the_next_thing_to_try_is_told(type_: Any) -> None:

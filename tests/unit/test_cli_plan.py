@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rpn.cli.keeper import Program
+from rpn.cli.keyfiles import key_files
 from rpn.cli.plan import Plan
 
 
@@ -65,3 +66,14 @@ def test_the_welcome_says_how_another_machine_comes_in() -> None:
     far = dict(plan(host="192.0.2.7").welcome())["Add a machine"]
     assert "--host 0.0.0.0" in near[0]
     assert far[0].startswith("rpn agent --server ws://192.0.2.7:3000/ws")
+
+
+def test_a_pool_with_tokens_opens_once_by_a_ticket_and_shows_no_token(tmp_path: Path) -> None:
+    keys = key_files(tmp_path)
+    shown = str(plan(keys=keys, host="10.0.0.7").welcome("rpn.ticket.cafe"))
+    assert "http://10.0.0.7:3000/ui/#ticket=rpn.ticket.cafe" in shown
+    assert "rpn agent join 10.0.0.7:3000" in shown
+    for file in (keys.admin, keys.agent):
+        assert str(keys.admin) in shown
+        assert file.read_text().strip() not in shown
+    assert (keys.fresh, key_files(tmp_path).fresh) == (True, False)
