@@ -12,8 +12,9 @@ from agent.blob_cache import BlobCache
 from agent.config import AgentConfig
 from agent.crew import Crew, Crews, Trade, Worker, WorkerGone
 from agent.ending import explained
-from agent.files import content_of, sent_home
+from agent.files import sent_home
 from agent.frames import UNFIT, BuiltinCall, PythonCall, Reply, WasmCall
+from agent.given import Blob
 from agent.limits import limits_for
 from agent.output import Log, result_of
 from agent.plan import Builtin, Function, Module, failed
@@ -56,10 +57,11 @@ class Calls:
 
     async def _module(self, attempt: Attempt, work: Module) -> TaskResult:
         crew = self._crews.of("wasm", lambda: self._trade("wasm"))
-        given = await attempt.unless_stopped(content_of(work.given, self._blobs))
+        given = await self._brought(attempt, work.given)
         async with _Hired(crew, attempt, room_mb=WASM_ROOM_MB) as hired:
             call = WasmCall(work.module.sha256, given, work.args, work.memory_mb, work.deadline_s)
-            await attempt.unless_stopped(self._equip(call, hired.worker))
+            if call.module not in hired.worker.known:
+                await attempt.unless_stopped(self._equip(call, hired.worker))
             reply = await hired.ask(call)
             if isinstance(reply, Reply) and reply.code == UNFIT:
                 await self._blobs.forget(self._compiled(call, hired.worker))
@@ -74,8 +76,6 @@ class Calls:
 
     async def _equip(self, call: WasmCall, worker: Worker) -> None:
         """Give a worker the module that it does not have, as machine code if we have that."""
-        if call.module in worker.known:
-            return
         try:
             call.compiled = self._compiled(call, worker).read_bytes()
         except OSError:
@@ -92,7 +92,7 @@ class Calls:
 
     async def _function(self, attempt: Attempt, work: Function) -> TaskResult:
         crew = self._crews.of(f"python:{work.submitter_id}", self._python_trade)
-        pickled = await attempt.unless_stopped(content_of(work.pickled, self._blobs))
+        pickled = await self._brought(attempt, work.pickled)
         async with _Hired(crew, attempt, room_mb=PYTHON_ROOM_MB) as hired:
             reply = await hired.ask(PythonCall(pickled))
         if isinstance(reply, TaskResult):
@@ -100,6 +100,12 @@ class Calls:
         return _failure(reply) or TaskResult(
             success=True, result={"value": await self._carried(reply.output)}
         )
+
+    async def _brought(self, attempt: Attempt, given: bytes | Blob) -> bytes:
+        """What the task brings, fetched if it is a blob. Raises Stopped, RPNError."""
+        if isinstance(given, bytes):
+            return given
+        return await attempt.unless_stopped(self._blobs.read(given.sha256))
 
     async def _carried(self, pickled: bytes) -> object:
         if len(pickled) <= VALUE_LIMIT_KIB * 1024:
