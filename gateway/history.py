@@ -49,12 +49,9 @@ class History:
             "devices": {device_id: {"cpu": list(kinds["cpu"])} for device_id, kinds in few.items()},
         }
 
-    def device(self, device_id: str) -> dict[str, Any] | None:
-        """One device; each list ends with `step`."""
-        kinds = self._devices.get(device_id)
-        if kinds is None:
-            return None
-        told = {kind: list(values) for kind, values in kinds.items()}
+    def device(self, device_id: str) -> dict[str, Any]:
+        """One device; each list ends with `step`, and is empty when nothing was recorded."""
+        told = {kind: list(values) for kind, values in self._devices.get(device_id, _empty()).items()}
         return {"stepSeconds": STEP_S, "step": self._step, **told}
 
 

@@ -42,10 +42,9 @@ class SystemView:
 
     async def _device(self, request: Request) -> Response:
         device_id = request.path_params["id"]
-        found = self._pulse.history.device(device_id)
-        if found is None:
-            raise NotFound(f"there is no history of a device {device_id}")
-        return json_response(found)
+        if device_id not in self._replica.devices:
+            raise NotFound(f"there is no device {device_id}")
+        return json_response(self._pulse.history.device(device_id))
 
     def _told(self, standing: Standing) -> dict[str, Any]:
         known = sorted({*standing.gateways, *standing.vitals})

@@ -52,13 +52,13 @@ export class Caller {
   /** Reserve for `ttl` seconds. Raises RestError. */
   async reserve(requirements, ttl) {
     const answer = await this._app.rest.call("POST", "api/allocations", { requirements, ttl, requester: this.name });
-    this._app.questions.allocations.nudge();
+    if (answer.allocation.fulfilled) this._app.tell({ type: "answer", name: "reserved", value: answer });
     return answer;
   }
 
   async release(id) {
     await this._app.rest.call("DELETE", `api/allocations/${encodeURIComponent(id)}`);
-    this._app.questions.allocations.nudge();
+    this._app.tell({ type: "answer", name: "released", value: { id } });
   }
 }
 

@@ -34,9 +34,9 @@ export function cleared(canvas, height = canvas.clientHeight) {
  * Areas stacked on each other, from the oldest value to the newest at the right edge.
  *
  * `layers` is a list of `{values, tone}`; values below 0 are gaps. `whole` is what fills the height: a
- * number, or values of its own for a pool that grows and shrinks.
+ * number, or values of its own for a pool that grows and shrinks. `lines` divide it.
  */
-export function drawAreas(canvas, layers, whole) {
+export function drawAreas(canvas, layers, whole, { lines = 0 } = {}) {
   const { context, width, height } = cleared(canvas);
   const steps = layers[0].values.length;
   const floor = new Float32Array(steps);
@@ -45,6 +45,7 @@ export function drawAreas(canvas, layers, whole) {
   const y = (value) => height - 1 - (Math.min(value, full) / full) * (height - 2);
   context.fillStyle = tone("line");
   context.fillRect(0, height - 1, width, 1);
+  for (let line = 1; line <= lines; line++) context.fillRect(0, Math.round(y((full * line) / lines)), width, 1);
   for (const { values, tone: name } of layers) {
     const top = values.map((value, step) => (value < 0 ? -1 : floor[step] + value));
     for (const [from, to] of stretches(values)) fillBetween(context, floor, top, from, to, x, y, tone(name));

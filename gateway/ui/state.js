@@ -191,6 +191,14 @@ const ANSWERS = {
     state.rev.tasks++;
     settle(state);
   },
+  reserved(state, held) {
+    state.allocations.set(held.allocation.id, flat(held));
+    settle(state);
+  },
+  released(state, { id }) {
+    state.allocations.delete(id);
+    settle(state);
+  },
   history(state, { pool, step, devices }) {
     state.history.seed(pool);
     for (const [id, kinds] of Object.entries(devices)) state.devices.get(id)?.history.seed(step, kinds);

@@ -27,15 +27,15 @@ def test_what_nobody_measured_is_unknown() -> None:
     history = History()
     history.record(1, {"a": NO_RESOURCES})
     history.record(4, {"a": BUSY})
-    assert (history.device("a") or {})["cpu"] == [-1, -1, -1, 50]
+    assert history.device("a")["cpu"] == [-1, -1, -1, 50]
 
 
 def test_who_left_is_forgotten_and_so_is_what_is_long_ago() -> None:
     history = History()
     for step in range(1, STEPS + 50):
         history.record(step, {"b": BUSY} if step > 5 else {"a": BUSY})
-    assert history.device("a") is None
-    assert len((history.device("b") or {})["cpu"]) == STEPS
+    assert history.device("a")["cpu"] == []
+    assert len(history.device("b")["cpu"]) == STEPS
     assert len(history.overview()["pool"]) == STEPS
 
 

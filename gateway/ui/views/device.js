@@ -31,8 +31,6 @@ class DeviceView {
     this.element = h("section", { class: "device" });
     this._details = h("div");
     this._build();
-    this._askHistory();
-    this._ask();
   }
 
   update() {
@@ -54,6 +52,8 @@ class DeviceView {
       this.element.replaceChildren(back, empty(words, h("p", { class: "mono" }, printable(this._id))));
       return;
     }
+    this._askHistory();
+    this._ask();
     this._state = h("span", { class: "badge" });
     this._heard = h("span", { class: "hint" });
     this._charts = CHARTS.filter(([name]) => name !== "gpu" || row.resources.hasGPU).map((each) => chart(...each));
@@ -63,7 +63,7 @@ class DeviceView {
       back,
       h("div", { class: "title-line" }, platformIcon(row.platform), h("h1", {}, named(row.name)), this._state, this._heard),
       h("div", { class: "columns" },
-        h("div", { class: "panel live-data" }, h("h2", {}, "The last 15 minutes"), this._charts.map((each) => each.element)),
+        h("div", { class: "panel live-data" }, h("h2", {}, "The last 15 minutes"), this._charts.map((each) => each.element), h("p", { class: "axis hint", "aria-hidden": "true" }, ["15 min ago", "10", "5", "now"].map((text) => h("span", {}, text)))),
         h("div", { class: "stack" },
           h("div", { class: "panel live-data" }, h("h2", {}, "Who uses it"), this._splits.map((each) => each.element)),
           h("div", { class: "panel" }, h("h2", {}, "Runs for the pool"), this._tasks),
@@ -113,7 +113,7 @@ function chart(name, title, words) {
   const update = (row) => {
     setText(value, row.reported ? words(row) : "not measured yet");
     setAttr(canvas, "aria-label", `${title} over 15 minutes, now ${value.textContent}`);
-    if (canvas.clientWidth) drawAreas(canvas, [{ values: row.history.read(name, stepOf(Date.now())), tone: "spark" }], 100);
+    if (canvas.clientWidth) drawAreas(canvas, [{ values: row.history.read(name, stepOf(Date.now())), tone: "spark" }], 100, { lines: 2 });
   };
   return { element, update };
 }
