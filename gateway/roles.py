@@ -68,7 +68,11 @@ ROUTES: list[tuple[str, Action | None]] = [
     (rf"({_READS}) /", Action.SEE),
     (rf"({_READS}) /ws", Action.SEE),
     (rf"({_READS}) /metrics", Action.METRICS),
-    (rf"({_READS}) /api/(devices|resources|stats|pool|usage|allocations|tasks)(/.*)?", Action.SEE),
+    (
+        rf"({_READS}) /api/(devices|resources|stats|pool|system|history|usage|allocations|tasks)(/.*)?",
+        Action.SEE,
+    ),
+    (r"POST /ui/qr\.svg", Action.SEE),
     (rf"({_WRITES}) /api/allocations(/.*)?", Action.RESERVE),
     (rf"({_WRITES}) /api/tasks(/.*)?", Action.SUBMIT),
     (rf"({_READS}|PUT) /api/blobs/.*", Action.BLOBS),

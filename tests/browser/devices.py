@@ -25,10 +25,17 @@ AT_ONCE = 50
 def resources(**changed: Any) -> dict[str, Any]:
     """What an idle device of eight cores reports."""
     return {
-        **{"cpuUsage": 0, "cpuAvailable": 100, "cpuCores": 8},
-        **{"memoryUsage": 0, "memoryAvailable": 16384, "memoryTotal": 16384},
-        **{"storageUsage": 0, "storageAvailable": 1000, "storageTotal": 1000},
-        **{"hasGPU": False, **changed},
+        "cpuUsage": 0,
+        "cpuAvailable": 100,
+        "cpuCores": 8,
+        "memoryUsage": 0,
+        "memoryAvailable": 16384,
+        "memoryTotal": 16384,
+        "storageUsage": 0,
+        "storageAvailable": 1000,
+        "storageTotal": 1000,
+        "hasGPU": False,
+        **changed,
     }
 
 
@@ -39,7 +46,9 @@ class FakeDevice:
         self._ending = ExitStack()
         self._socket = self._ending.enter_context(connect(url.replace("http", "ws") + "/ws"))
         self.id = device_id
-        self._say("register", deviceName=name or device_id, platform="linux", receives="none", accepts=["acks"])
+        self._say(
+            "register", deviceName=name or device_id, platform="linux", receives="none", accepts=["acks"]
+        )
         self.report(**measured)
 
     def report(self, **changed: Any) -> None:

@@ -44,7 +44,10 @@ def test_a_device_has_an_address_and_what_was_before_the_page_came(viewer: Viewe
 
 
 def test_a_search_finds_by_name_and_by_what_a_device_is(viewer: Viewer) -> None:
-    with FakeDevice(viewer.url, "p", "Painter", hasGPU=True, gpuName="RTX"), FakeDevice(viewer.url, "w", "Writer"):
+    with (
+        FakeDevice(viewer.url, "p", "Painter", hasGPU=True, gpuName="RTX"),
+        FakeDevice(viewer.url, "w", "Writer"),
+    ):
         page = viewer.go()
         expect(viewer.card("w")).to_be_visible()
         page.keyboard.press("/")
