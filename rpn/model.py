@@ -279,6 +279,8 @@ class TaskInfo(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=
     task_id: str
     submitter_id: str
     type: str
+    command: str | None = None
+    """of its `data`, where that is small"""
     state: TaskState
     requirements: Requirements
     attempts: int

@@ -12,14 +12,16 @@ export class RestError extends Error {
 }
 
 export class Rest {
-  /** `base` ends in a slash; `tell` takes messages for the reducer. */
-  constructor(base, tell) {
+  /** `base` ends in a slash; `tell` takes messages for the reducer; `isClosed` says that nothing is to be asked. */
+  constructor(base, tell, isClosed = () => false) {
+    this._isClosed = isClosed;
     this.base = base;
     this._tell = tell;
   }
 
   /** The answer's JSON. Raises RestError. */
   async call(method, path, body, { signal } = {}) {
+    if (this._isClosed()) throw new RestError("this is a recording", "RECORDING", 0);
     const response = await this._fetch(method, path, body, signal);
     this._tell({ type: "stale", stale: response.headers.get("X-RPN-Stale") === "1" });
     const told = await response.json().catch(() => ({}));

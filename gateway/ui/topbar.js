@@ -48,7 +48,7 @@ export class Topbar {
     document.getElementById("tabs").append(...this._tabs);
     this._theme = h("button", { type: "button", class: "button quiet icon-only optional", onclick: () => this._nextTheme() });
     document.getElementById("buttons").append(
-      h("a", { class: "button primary", href: address("add"), "aria-label": "Add a device" }, icon("plus"), h("span", { class: "wide-only" }, "Add device")),
+      h("a", { class: "button primary", href: address("add"), "aria-label": "Add device" }, icon("plus"), h("span", { class: "wide-only" }, "Add device")),
       this._theme,
       h("button", { type: "button", class: "button quiet icon-only optional", "aria-label": "Help and keys", title: "Help and keys (?)", onclick: openHelp }, icon("help")),
     );

@@ -34,6 +34,18 @@ class Page(NamedTuple):
     """where the next page begins; None: this was the last"""
 
 
+class Doing(msgspec.Struct, frozen=True):
+    """What of a task's data tells people what it does."""
+
+    command: Any = None
+
+
+class Named(TaskBrief, frozen=True, rename="camel", kw_only=True):
+    """A brief, or of a small task the whole record: then it says what it does."""
+
+    data: Doing = Doing()
+
+
 class TaskIndex:
     """The open tasks of one pool, and those that ended last."""
 
@@ -140,12 +152,13 @@ def _cursor(place: Place) -> str:
 def _info(reply: dict[str, Any]) -> TaskInfo | None:
     if reply["brief"] is None or reply["life"] is None:
         return None
-    task, life = unpack_record(TaskBrief, reply["brief"]), unpack_record(TaskLife, reply["life"])
+    task, life = unpack_record(Named, reply["brief"]), unpack_record(TaskLife, reply["life"])
     result, log = reply.get("result"), reply.get("log")
     return TaskInfo(
         task_id=task.id,
         submitter_id=task.submitter_id,
         type=task.type,
+        command=task.data.command if isinstance(task.data.command, str) else None,
         state=life.state,
         requirements=task.requirements,
         priority=task.priority,

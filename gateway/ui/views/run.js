@@ -15,7 +15,10 @@ export function runForm(app, spec) {
   const button = h("button", { class: "button primary", type: "submit" }, "Run");
   const wrong = h("p", { class: "wrong", role: "alert" });
   const known = h("datalist", { id: "commands" }, Object.keys(BUILTINS).map((name) => h("option", { value: name })));
-  command.addEventListener("change", () => BUILTINS[command.value] && (input.value = BUILTINS[command.value]));
+  command.addEventListener("input", () => {
+    const untouched = !input.value || Object.values(BUILTINS).includes(input.value);
+    if (BUILTINS[command.value] && untouched) input.value = BUILTINS[command.value];
+  });
 
   const form = h("form", { class: "panel form", "aria-label": "Run a task" }, h("h2", {}, "Run a task"),
     field("Command", command, "One that every agent has (echo, primes, sha256, sleep), or one that an owner has named."),

@@ -79,11 +79,11 @@ class TaskView {
   }
 
   _showWhy(task) {
-    const words = JSON.stringify([task.state, task.reason, task.stopping, task.result?.code]);
+    const words = JSON.stringify([task.state, task.reason, task.stopping]);
     if (this._said === words) return;
     this._said = words;
     const waits = !isFinal(task) && task.reason;
-    const more = whyWords(task);
+    const more = isFinal(task) ? "" : whyWords(task);
     this._why.replaceChildren(...(waits ? reasonParts(task.reason, this._app) : more ? [h("p", {}, more)] : []));
   }
 

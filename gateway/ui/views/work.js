@@ -1,7 +1,7 @@
 // The pool's work: a timeline by device, the tasks with their states, and a way to run one yourself.
 
 import { h, list, named, setAttr, setText, setVar } from "../dom.js";
-import { ago, count, printable, span } from "../format.js";
+import { ago, count, printable, shortId, span } from "../format.js";
 import { empty, missing, segments, setStateBadge, stateBadge } from "../parts.js";
 import { address, refine } from "../router.js";
 import { isFinal, taskKey } from "../state.js";
@@ -85,7 +85,7 @@ function updateRow(element, task, app) {
   setStateBadge(badge, task.state);
   setText(link, taskName(task));
   setAttr(link, "href", address("work", [task.submitterId, task.id]));
-  setText(id, task.id.slice(0, 8));
+  setText(id, shortId(task.id));
   where.replaceChildren(...whereWords(task, app));
   setText(time, timeWords(task));
   setText(why, whyWords(task));
