@@ -96,4 +96,4 @@ def _longest_task_ms(page: Any) -> float:
         e for e in events if e["name"] == "RunTask" and names.get((e["pid"], e["tid"])) == "CrRendererMain"
     ]
     assert len(tasks) > 100
-    return max(e.get("tdur", e["dur"]) for e in tasks) / 1000
+    return float(max(e.get("tdur", e["dur"]) for e in tasks) / 1000)
