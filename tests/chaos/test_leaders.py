@@ -49,6 +49,7 @@ class Scheduler:
 
     def __init__(self, url: str, port: int, **settings: object) -> None:
         told = {"RPN_REDIS_URL": url, "RPN_LOG_LEVEL": "error", "RPN_METRICS_PORT": port, **settings}
+        told["RPN_SILENCE_LIMIT_S"] = 3600  # these devices never say anything again
         self._ready = f"http://127.0.0.1:{port}/readyz"
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "scheduler"], env=clean_environment(told), stdin=subprocess.DEVNULL
