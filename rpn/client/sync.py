@@ -118,8 +118,14 @@ class Pool:
         """`submit` with every option said."""
         pool = self._opened
         future = Future(self._cancel, result_of if isinstance(what, str) else calls.value_of)
-        future.task = pool.task_of(options, what, args, kwargs)
-        self._enter(future)
+        try:
+            future.task = pool.task_of(options, what, args, kwargs)
+        except Exception as error:
+            if isinstance(what, str):
+                raise
+            future.refuse(error)  # what cannot be pickled is told as the standard library tells it
+        else:
+            self._enter(future)
         return future
 
     def map(self, what: str | Callable[..., Any], *inputs: Iterable[Any]) -> Iterator[Any]:
