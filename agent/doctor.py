@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from agent import identity, jail, landlock, seccomp, users
+from agent import bubblewrap, identity, landlock, seccomp, users
 from agent.config import FILE_NAME, AgentConfig, load_config
 from agent.gpu import GpuProbe
 from agent.platforms import this_platform
@@ -78,10 +78,12 @@ def _commands(config: AgentConfig) -> Iterator[Finding]:
 
 
 def _jail() -> Iterator[Finding]:
-    if jail.level() == "full":
+    if landlock.version() and seccomp.available():
         yield Finding(OK, f"jail: full (Landlock {landlock.version()}, sockets filtered)")
+    elif bubblewrap.found():
+        yield Finding(OK, f"jail: full ({bubblewrap.found()})")
     elif not landlock.version():
-        yield Finding(NOTE, "jail: basic (this kernel has no Landlock); submitters may pass it over")
+        yield Finding(NOTE, "jail: basic (no Landlock in this kernel, and no bwrap that works)")
     elif not seccomp.available():
         yield Finding(NOTE, f"jail: basic (sockets cannot be filtered on {platform.machine()})")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

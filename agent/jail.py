@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from agent import kernel, landlock, seccomp
+from agent import bubblewrap, kernel, landlock, seccomp
 
 SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store",
@@ -25,7 +25,9 @@ GPU_DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
 
 def level() -> str:
     """`full`: tasks are kept from all files but their own and the system's; else `basic`."""
-    return "full" if landlock.version() and seccomp.available() else "basic"
+    if landlock.version() and seccomp.available():
+        return "full"
+    return "full" if bubblewrap.found() else "basic"
 
 
 def interpreter() -> list[str]:
@@ -59,8 +61,28 @@ def confine(order: Mapping[str, Any], user: int | None) -> None:
         os.setresuid(user, user, user)
         kernel.die_with_parent(signal.SIGKILL)  # a change of user has ended that
     kernel.forbid_new_privileges()
-    if not network and seccomp.available():
+    if not network and not _needs_bubblewrap() and seccomp.available():
         seccomp.forbid_sockets()
+
+
+def command(order: Mapping[str, Any]) -> list[str]:
+    """What to run for an order with an argv: that, within Bubblewrap where Landlock is not there."""
+    argv: list[str] = order["argv"]
+    if not _needs_bubblewrap():
+        return argv
+    network = bool(order.get("network"))
+    return bubblewrap.wrapped(
+        argv,
+        bwrap=bubblewrap.found(),
+        folder=order["folder"],
+        reads=[*SYSTEM, *_reads(order, network)],
+        writes=_writes(order),
+        network=network,
+    )
+
+
+def _needs_bubblewrap() -> bool:
+    return not (landlock.version() and seccomp.available()) and bool(bubblewrap.found())
 
 
 def _reads(order: Mapping[str, Any], network: bool) -> list[str]:

@@ -295,7 +295,8 @@ def _become(order: dict[str, Any], fds: list[int], failed: int, warden: int, use
     try:
         _prepare(order["folder"], fds, warden)
         jail.confine(order, user)
-        os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - argv is the owner's
+        argv = jail.command(order)
+        os.execvpe(argv[0], argv, order["env"])  # noqa: S606 - argv is the owner's
     except OSError as error:
         with suppress(OSError):
             os.write(failed, f"{order['argv'][0]}: {error.strerror}".encode())
