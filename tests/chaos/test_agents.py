@@ -68,7 +68,7 @@ def running_on(data_dir: Path) -> int:
 
 def submit_and_wait_running(submitter: Submitter, seconds: float, count: int, on: Path) -> list[str]:
     before = running_on(on)
-    tasks = [submitter.submit({"command": "hold", "input": seconds}) for _ in range(count)]
+    tasks = [submitter.submit({"command": "hold", "input": seconds}, memory=64) for _ in range(count)]
     wait_for(lambda: running_on(on) == before + count, within_s=20, what=f"{count} tasks run")
     return tasks
 

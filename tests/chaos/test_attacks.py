@@ -58,7 +58,7 @@ def submitter(cluster: Cluster) -> Iterator[Submitter]:
 
 
 def outcome(submitter: Submitter, command: str, given: Any, **task: Any) -> dict[str, Any]:
-    task_id = submitter.submit({"command": command, "input": given})
+    task_id = submitter.submit({"command": command, "input": given}, memory=1024)
     submitter.tasks[task_id]["task"].update(task)
     wait_for(lambda: task_id in submitter.outcomes, within_s=60, what=f"the end of {given!r:.80}")
     return submitter.outcomes[task_id][0]
@@ -167,7 +167,7 @@ def test_a_thousand_mixed_tasks_with_cancels_leave_nothing(cluster: Cluster, sub
     tasks = []
     for _ in range(1000):
         command, given = kinds[min(len(kinds) - 1, int(chance.expovariate(0.5)))]
-        tasks.append(submitter.submit({"command": command, "input": given}))
+        tasks.append(submitter.submit({"command": command, "input": given}, memory=64))
         if given == {"seconds": 60} or chance.random() < 0.2:
             submitter.say({"type": "task_cancel", "taskId": tasks[-1]})
     submitter.wait_all_done(within_s=180)
