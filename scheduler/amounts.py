@@ -46,6 +46,11 @@ class Offer(NamedTuple):
     total: Amounts
     runs_tasks: bool = False
 
+    @property
+    def shown(self) -> Amounts:
+        """What is free, for people: a closed device has nothing, not less."""
+        return NOTHING if self.free == CLOSED else self.free
+
 
 def needed(requirements: Requirements) -> Amounts:
     """Whole units that cover `requirements`."""

@@ -60,7 +60,7 @@ class Overview:
         if self._ledger.revision == self._revision or now_ms - self._summed_ms < len(offers) // DEVICES_A_MS:
             return self._free
         self._revision, self._summed_ms = self._ledger.revision, now_ms
-        columns = zip(*(offer.free for offer in offers.values()), strict=True)
+        columns = zip(*(offer.shown for offer in offers.values()), strict=True)
         self._free = Amounts(*(sum(column) for column in columns))
         return self._free
 
@@ -69,7 +69,7 @@ class Overview:
         taken = list(self._ledger.holders(device_id).values())
         return DeviceLoad(
             allocated=_sum(Amounts(*map(sum, zip(*taken, strict=True))) if taken else NOTHING),
-            free=_sum(offer.free if offer is not None else NOTHING),
+            free=_sum(offer.shown if offer is not None else NOTHING),
             allocations=[
                 HeldShare(record.id, record.requester_id, _of(device_id, record.shares))
                 for record in self._held.on_device(device_id)
