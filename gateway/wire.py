@@ -29,6 +29,8 @@ except ImportError:  # pragma: no cover - where websockets brings no compiled pa
 
 CLOSE_LIMIT_S = 1.5
 """how long a client may take to answer our close before its socket is dropped"""
+SLICE, READ_AFTER_CLOSE = 8 * 1024, 64 * 1024
+"""bytes that are parsed at a time, and that are read after our close to find the client's answer to it"""
 FRAGMENT_LIMIT = 1024
 """frames of one message"""
 KERNEL_BUFFER = 64 * 1024
@@ -86,6 +88,8 @@ class Wire(WebSocketsSansIOProtocol):
     """the client itself closed, with a close frame"""
     _between_frames = False
     """the library's parser holds nothing: the next byte begins a message"""
+    _read_after_close = 0
+    """bytes, about"""
     _spoke = False
     """something came since we last wanted to know"""
 
@@ -103,8 +107,20 @@ class Wire(WebSocketsSansIOProtocol):
             data = self._take_whole_texts(data)
             if not data:
                 return
-        super().data_received(data)
+        self._parse(data)
         self._between_frames = between_frames(self.conn)
+
+    def _parse(self, data: bytes) -> None:
+        """Through the library, a slice at a time: once we have closed, little more is looked at.
+
+        What comes in one piece may be thousands of frames, and the library reads all before we hear of one.
+        """
+        for start in range(0, len(data), SLICE):
+            if self.close_sent:
+                self._read_after_close += SLICE
+                if self._read_after_close > READ_AFTER_CLOSE:
+                    return
+            super().data_received(data[start : start + SLICE])
 
     def _take_whole_texts(self, data: bytes) -> bytes:
         """Hand over the text messages, a frame each, that `data` begins with; answers what follows them."""

@@ -11,7 +11,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol
 
 from gateway.server import MESSAGE_LIMIT
-from gateway.wire import FRAGMENT_LIMIT
+from gateway.wire import FRAGMENT_LIMIT, READ_AFTER_CLOSE, SLICE
 from tests.support.plug import Plug, client_frame, plugged_in
 
 TEXT, BINARY, CONT, PING = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.PING
@@ -99,6 +99,21 @@ async def test_a_message_of_too_many_fragments_is_refused() -> None:
     plug.frame(TEXT, fin=False)
     plug.feed(client_frame(CONT, fin=False) * FRAGMENT_LIMIT)
     assert closed_with(plug) == 1009
+
+
+async def test_what_breaks_the_rules_is_not_parsed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug, parsed = await plugged_in(), list[int]()
+    receive_data = Protocol.receive_data
+
+    def counting(protocol: Protocol, data: bytes) -> None:
+        parsed.append(len(data))
+        receive_data(protocol, data)
+
+    monkeypatch.setattr(Protocol, "receive_data", counting)
+    plug.frame(TEXT, fin=False)
+    plug.feed(client_frame(CONT, fin=False) * 100_000)
+    assert closed_with(plug) == 1009
+    assert sum(parsed) <= READ_AFTER_CLOSE + 2 * SLICE
 
 
 words = st.tuples(
