@@ -69,7 +69,13 @@ class Extensions:
         store = AllocationStore(connection, keys)
         self._routes += AllocationRoutes(self._settings, guard, callers, calls, store).routes()
         tasks = TaskRoutes(
-            self._settings, guard, errands, Tasks(connection, keys), TaskIndex(connection, keys)
+            self._settings,
+            guard,
+            errands,
+            callers,
+            calls,
+            Tasks(connection, keys),
+            TaskIndex(connection, keys),
         )
         self._routes += tasks.routes()
         self._routes += PoolRoutes(guard, replica, callers, connection, keys, follower.now_ms).routes()

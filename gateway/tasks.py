@@ -14,14 +14,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.answers import json_response
+from gateway.callers import Callers
 from gateway.errands import Errands
 from gateway.guard import Guard, body_of
 from gateway.limits import check_payload
 from gateway.waits import Waits
 from rpn.codec import decode_body
-from rpn.errors import BadMessage, NotFound, RPNError
-from rpn.model import Name, Task, TaskState
+from rpn.errors import BadMessage, LimitReached, NotFound, RPNError, Unavailable
+from rpn.model import Name, Reason, Task, TaskState
 from rpn.settings import GatewaySettings
+from rpn.store.calls import Calls, Entered
+from rpn.store.records import Call, ExplainEntry
 from rpn.store.steps import Step
 from rpn.store.task_index import TaskIndex
 from rpn.store.tasks import Submitted, TaskLimits, Tasks
@@ -30,6 +33,8 @@ SUBMITTER = "rest"
 """who submits when the task does not say"""
 PAGE_LIMIT = 1000
 WAIT_LIMIT_S = 60.0
+EXPLAIN_LIMIT_S = 1.0
+"""how long we wait for whoever schedules to say why a task waits"""
 
 T = TypeVar("T")
 
@@ -60,8 +65,17 @@ class TaskRoutes:
     """The routes; what they change goes the way that messages go."""
 
     def __init__(
-        self, settings: GatewaySettings, guard: Guard, errands: Errands, tasks: Tasks, index: TaskIndex
+        self,
+        settings: GatewaySettings,
+        guard: Guard,
+        errands: Errands,
+        callers: Callers,
+        calls: Calls,
+        tasks: Tasks,
+        index: TaskIndex,
     ) -> None:
+        self._callers = callers
+        self._calls = calls
         self._limits = TaskLimits(settings.open_task_limit, settings.submitter_task_limit)
         self._guard = guard
         self._errands = errands
@@ -102,7 +116,22 @@ class TaskRoutes:
         if wait_s and not info.state.final:
             await self.waits.over(name, within_s=wait_s)
             info = await self._index.get(*name)
+        if info.state is TaskState.QUEUED:
+            info = msgspec.structs.replace(info, reason=await self._reason(*name))
         return json_response(info)
+
+    async def _reason(self, submitter_id: str, task_id: str) -> Reason | None:
+        """Why it waits, from whoever schedules; None if nobody says it soon."""
+
+        def step(call: Call) -> Step[Entered]:
+            return self._calls.task(call.id, b"", ExplainEntry(submitter_id, task_id, call))
+
+        try:
+            async with asyncio.timeout(EXPLAIN_LIMIT_S):
+                answer = await self._callers.ask(str(uuid4()), step)
+        except (TimeoutError, Unavailable, LimitReached):
+            return None
+        return msgspec.json.decode(answer, type=Reason | None)
 
     async def _cancel(self, request: Request) -> Response:
         """202 when it will end soon, 200 when it is over already."""

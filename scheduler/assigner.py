@@ -13,7 +13,9 @@ from scheduler.foreman import Foreman
 from scheduler.open_tasks import OpenTask, OpenTasks
 from scheduler.orders import Orders
 from scheduler.placement import best_fit
-from scheduler.shortfall import explain, feasible
+from scheduler.reasons import Reasons
+from scheduler.shortfall import feasible
+from scheduler.standing import WHY
 
 PAUSE_MS = 20
 """how long the mirror is given to catch up after the store skipped an assignment"""
@@ -25,7 +27,10 @@ INFEASIBLE = "infeasible:"
 class Assigner:
     """Takes tasks out of the queue."""
 
-    def __init__(self, desk: Desk, tasks: OpenTasks, foreman: Foreman, orders: Orders) -> None:
+    def __init__(
+        self, desk: Desk, tasks: OpenTasks, foreman: Foreman, orders: Orders, reasons: Reasons
+    ) -> None:
+        self._reasons = reasons
         self._orders = orders
         self._tasks = tasks
         self._foreman = foreman
@@ -65,6 +70,8 @@ class Assigner:
                 queue_round.placed()
             else:
                 queue_round.blocked()
+                if task is not None:
+                    self._reasons.waits(task)
         return True
 
     def wanted(self, now_ms: int) -> bool:
@@ -84,7 +91,7 @@ class Assigner:
         for need, since_ms in self._infeasible.items():
             if since_ms is None or now_ms - since_ms < self._infeasible_limit_ms:
                 continue
-            why = explain(need, self._ledger.workers.values(), divisible=False).sentence
+            why = self._reasons.of(need, now_ms).message
             for key in self._tasks.queue.waiting_with(need):
                 task = self._tasks.get(key)
                 if task is not None and self._tired(task, now_ms):
@@ -103,8 +110,19 @@ class Assigner:
             else:
                 since_ms = self._infeasible.get(need) or self._recalled.get(_name(need))
                 noted[need] = now_ms if since_ms is None else since_ms
+        for need in noted.keys() & self._infeasible.keys():
+            if (noted[need] is None) != (self._infeasible[need] is None):
+                self._reasons.changed(need)
+        self._reasons.forget_all_but(set(noted))
         self._remember(noted)
         self._infeasible, self._extent = noted, self._ledger.extent
+
+    def depths(self) -> dict[str, int]:
+        """How many wait, by the code of the reason."""
+        found = {**dict.fromkeys(WHY, 0), "RESTING": self._tasks.resting}
+        for need, count in self._tasks.queue.depths().items():
+            found["INSUFFICIENT" if self._infeasible.get(need) is None else "INFEASIBLE"] += count
+        return found
 
     def recall(self, name: str, since_ms: int) -> bool:
         """Take over what a leadership before has noted; whether it was one of our notes."""
@@ -150,6 +168,7 @@ class Assigner:
         self._orders.give(decision, task, presence)
         self._foreman.assigned(task, now_ms)
         self._counts.attempts += 1
+        self._counts.waits.took(max(0, now_ms - lives.queued_ms(before)) / 1000)
         return True
 
     def _take_back(self, task: OpenTask, assigned: TaskLife, before: TaskLife, now_ms: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rpn.model import TaskState
-from scheduler.durations import Durations
+from scheduler.durations import WAITS_S, Durations
 
 
 @dataclass(slots=True)
@@ -20,6 +20,10 @@ class Counts:
     """commits refused by the fence: another leads, or the lease had run out; each ends a leadership"""
     store_writes: Durations = field(default_factory=Durations)
     """every commit, also those that only renew the lease, until the store had it for good"""
+    rounds: Durations = field(default_factory=Durations)
+    """from the news to the decisions, in each round that decided something"""
+    waits: Durations = field(default_factory=lambda: Durations(WAITS_S))
+    """of tasks, from when they were queued until a device was found"""
     decisions: int = 0
     skipped: int = 0
     """decisions whose devices had moved on"""

@@ -21,7 +21,6 @@ from rpn.store.records import (
     StoredTask,
     SubmitEntry,
     TaskLife,
-    TaskStreamEntry,
 )
 from scheduler import life as lives
 from scheduler.desk import Desk
@@ -33,6 +32,10 @@ from scheduler.queue import TaskKey
 
 PATIENCE_MS = 2000
 """how long the mirror may be behind the store before a reconcile counts as outdated"""
+
+
+Told = SubmitEntry | CancelEntry | StartedEntry | ProgressEntry | DoneEntry | ReconcileEntry
+"""what submitters and agents say of tasks"""
 
 
 class Waiting(NamedTuple):
@@ -88,7 +91,7 @@ class Foreman:
             if self._tasks.get(task.key) is task:
                 self._cancel(task, now_ms)
 
-    def take(self, entry_id: str, entry: TaskStreamEntry, stored: StoredTask | None, now_ms: int) -> None:
+    def take(self, entry_id: str, entry: Told, stored: StoredTask | None, now_ms: int) -> None:
         """One entry of the stream of tasks; `stored` is the task of a submit."""
         if isinstance(entry, ReconcileEntry):
             self._waiting.append(Waiting(entry_id, entry, now_ms))

@@ -10,7 +10,14 @@ from rpn.settings import SchedulerSettings
 from rpn.store.backlog import Backlog
 from rpn.store.commits import Committed
 from rpn.store.keys import task_member
-from rpn.store.records import HoldersEntry, RequestStreamEntry, StoredTask, SubmitEntry, TaskStreamEntry
+from rpn.store.records import (
+    ExplainEntry,
+    HoldersEntry,
+    RequestStreamEntry,
+    StoredTask,
+    SubmitEntry,
+    TaskStreamEntry,
+)
 from scheduler.allocations import PAUSE_MS, Allocations
 from scheduler.assigner import REVIEW_EVERY_MS, Assigner
 from scheduler.counts import Counts
@@ -25,6 +32,7 @@ from scheduler.orders import Orders
 from scheduler.overview import Overview
 from scheduler.poison import Poison, blaming
 from scheduler.queue import TaskKey
+from scheduler.reasons import Reasons
 from scheduler.standing import Standing
 
 BATCH = 128
@@ -61,7 +69,8 @@ class Matchmaker:
         self._allocations = Allocations(desk)
         self._tasks = OpenTasks(desk)
         self._foreman = Foreman(desk, self._tasks, self.orders)
-        self._assigner = Assigner(desk, self._tasks, self._foreman, self.orders)
+        self._reasons = Reasons(desk, self._tasks)
+        self._assigner = Assigner(desk, self._tasks, self._foreman, self.orders, self._reasons)
         self._overview = Overview(desk, self._allocations.held, self._tasks)
         self._absent = Keeper()
         self._request_entries: deque[tuple[str, RequestStreamEntry]] = deque()
@@ -125,7 +134,13 @@ class Matchmaker:
 
     def standing(self) -> Standing:
         """How much there is, for whoever watches."""
-        return Standing(self.queued, self.unheard, len(self._allocations.held), self._tasks.by_state())
+        return Standing(
+            self.queued,
+            self.unheard,
+            len(self._allocations.held),
+            self._tasks.by_state(),
+            self._assigner.depths(),
+        )
 
     def decide(self, changes: Iterable[Change], now_ms: int) -> list[Item]:
         """One round: at most a batch of each kind of work.
@@ -138,7 +153,10 @@ class Matchmaker:
         for _ in range(min(BATCH, len(self._task_entries))):
             entry_id, entry, stored = self._task_entries.popleft()
             with blaming("tasks", entry_id, entry):
-                self._foreman.take(entry_id, entry, stored, now_ms)
+                if isinstance(entry, ExplainEntry):
+                    self._reasons.answer(entry_id, entry, now_ms)
+                else:
+                    self._foreman.take(entry_id, entry, stored, now_ms)
         self._allocations.begin(now_ms)
         for _ in range(min(BATCH, len(self._request_entries))):
             request_id, request = self._request_entries.popleft()
@@ -149,6 +167,7 @@ class Matchmaker:
                     self._allocations.take(request_id, request, now_ms)
         self._assigner.assign(now_ms, limit=BATCH)
         self._assigner.review(now_ms)
+        self._reasons.tell(now_ms)
         self._courier.forget_old(now_ms)
         self._overview.stand(now_ms)
         return self._docket.collect()
@@ -182,6 +201,7 @@ class Matchmaker:
             self._allocations.next_retry_ms(),
             self._foreman.next_account_ms(),
             self._tasks.next_ms(),
+            self._reasons.next_ms(),
         ]
         if self._foreman.waiting:
             times.append(now_ms + PAUSE_MS)

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from rpn import __version__
 from scheduler.counts import Counts
+from scheduler.durations import Durations
 from scheduler.standing import Standing
 from scheduler.vitals import Vitals
 
@@ -49,6 +50,25 @@ _COUNTERS = (
     ("attempts", "Tasks given to a device.", "attempts"),
     ("attempts_lost", "Attempts lost with their device.", "attempts_lost"),
     ("entries_dropped", "Entries nobody could make sense of.", "entries_dropped"),
+)
+_OUTCOMES = (
+    ("assigned", "attempts"),
+    ("lost", "attempts_lost"),
+    ("granted", "requests_fulfilled"),
+    ("refused", "requests_refused"),
+    ("tried", "requests_tried"),
+    ("freed", "allocations_freed"),
+    ("dropped", "requests_dropped"),
+    ("skipped", "skipped"),
+)
+_HISTOGRAMS = (
+    (
+        "store_write_seconds",
+        "Time until the store had a commit for good, fsync (and replica, where asked for) included.",
+        "store_writes",
+    ),
+    ("decision_seconds", "Time of a round that decided something, without its commit.", "rounds"),
+    ("queue_wait_seconds", "How long tasks waited until a device was found.", "waits"),
 )
 _REQUESTS = (
     ("fulfilled", "requests_fulfilled"),
@@ -83,12 +103,17 @@ class SchedulerCollector(Collector):
         yield CounterMetricFamily(
             "rpn_scheduler_mirror_resyncs", "Snapshots loaded after the first.", value=now.mirror_resyncs
         )
-        yield HistogramMetricFamily(
-            "rpn_scheduler_store_write_seconds",
-            "Time until the store had a commit for good, fsync (and replica, where asked for) included.",
-            buckets=self._counts.store_writes.classes(),
-            sum_value=self._counts.store_writes.sum_s,
+        for name, text, field in _HISTOGRAMS:
+            durations: Durations = getattr(self._counts, field)
+            yield HistogramMetricFamily(
+                f"rpn_scheduler_{name}", text, buckets=durations.classes(), sum_value=durations.sum_s
+            )
+        decided = CounterMetricFamily(
+            "rpn_scheduler_decided", "Decisions by what became of them.", labels=["outcome"]
         )
+        for outcome, field in _OUTCOMES:
+            decided.add_metric([outcome], getattr(self._counts, field))
+        yield decided
         yield from self._gauges()
         if self._now.store is not None:
             yield from _of_the_store(self._now.store)
@@ -101,6 +126,10 @@ class SchedulerCollector(Collector):
         yield _gauge("queue_length", "Tasks that wait for a device.", standing.queued)
         yield _gauge("entries_waiting", "Entries read and not decided yet.", standing.unheard)
         yield _gauge("allocations_held", "Allocations that are held.", standing.allocations)
+        depths = GaugeMetricFamily("rpn_scheduler_queue_depth", "Tasks that wait, by why.", labels=["reason"])
+        for reason, count in standing.depths.items():
+            depths.add_metric([reason], count)
+        yield depths
         tasks = GaugeMetricFamily("rpn_scheduler_open_tasks", "Tasks not over yet.", labels=["state"])
         for state, count in standing.tasks.items():
             tasks.add_metric([state.value], count)
@@ -110,6 +139,12 @@ class SchedulerCollector(Collector):
 def _of_the_store(store: Vitals) -> Iterator[Metric]:
     """How the pool's server is; what it does not tell is left out."""
     yield _gauge("store_ping_seconds", "One round trip to the pool's server.", store.ping_s)
+    lag = GaugeMetricFamily(
+        "rpn_scheduler_stream_lag_seconds", "Age of the oldest entry not answered yet.", labels=["stream"]
+    )
+    for stream, lag_s in store.lags_s.items():
+        lag.add_metric([stream], lag_s)
+    yield lag
     streams = GaugeMetricFamily(
         "rpn_scheduler_stream_length", "Entries in the store not answered yet.", labels=["stream"]
     )

@@ -23,13 +23,15 @@ from scheduler.standing import OPEN
 class OpenTask:
     """One task that is not over."""
 
-    __slots__ = ("alarm_ms", "key", "life", "need", "record", "task")
+    __slots__ = ("alarm_ms", "key", "life", "need", "record", "task", "told")
 
     def __init__(self, key: TaskKey, task: TaskBrief, life: TaskLife) -> None:
         self.key = key
         self.task = task
         self.life = life
         self.need = needed(task.requirements)
+        self.told = ""
+        """the code of the reason that its submitter knows; `?` while it is to hear one"""
         self.alarm_ms = 0
         """when it must be looked after; 0: never"""
         self.record = b""
@@ -119,6 +121,11 @@ class OpenTasks:
     def queued(self) -> int:
         """How many no device has."""
         return len(self._tasks) - len(self._by_attempt)
+
+    @property
+    def resting(self) -> int:
+        """How many of them were lost, and wait to be allowed to wait."""
+        return len(self._resting)
 
     @property
     def active(self) -> int:
@@ -228,6 +235,7 @@ class OpenTasks:
         elif life.state is TaskState.QUEUED and lives.ready_ms(life) > now_ms:
             self._resting[task.key] = lives.ready_ms(life)
         elif life.state is TaskState.QUEUED:
+            task.told = ""
             self.queue.add(
                 task.key, priority=task.task.priority, need=task.need, submitted_ms=life.submitted_ms
             )

@@ -8,6 +8,7 @@ What does not fit is skipped, not waited for.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -61,6 +62,22 @@ class Queue:
         line = self._line_of.pop(key, None)
         if line is not None and self.head(line) is None:
             del self._lines[line]
+
+    def position(self, key: TaskKey) -> int:
+        """How many are before it, by priority and age; the share of their submitters is left out."""
+        mine = self._line_of[key]
+        at = next(each for each in self._lines[mine] if each.key == key)
+        return sum(
+            line.priority > mine.priority or (line.priority == mine.priority and each < at)
+            for line, heap in self._lines.items()
+            if line.priority >= mine.priority
+            for each in heap
+            if self._current(line, each)
+        )
+
+    def depths(self) -> dict[Amounts, int]:
+        """How many wait with each need."""
+        return dict(Counter(line.need for line in self._line_of.values()))
 
     def needs(self) -> set[Amounts]:
         """Every different need that somebody waits with."""

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from rpn.model import TaskState
 
+WHY = ("INSUFFICIENT", "INFEASIBLE", "RESTING")
+"""codes of reasons; RESTING: it was lost again and again"""
 OPEN = tuple(state for state in TaskState if not state.final)
 
 
@@ -19,3 +21,5 @@ class Standing(NamedTuple):
     allocations: int = 0
     tasks: dict[TaskState, int] = dict.fromkeys(OPEN, 0)
     """those not over, by state"""
+    depths: dict[str, int] = dict.fromkeys(WHY, 0)
+    """tasks that wait, by the code of the reason"""

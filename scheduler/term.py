@@ -130,7 +130,10 @@ class Term:
         while True:
             self._wake.clear()
             changes, self._changes = self._changes, []
+            started_s = perf_counter()
             items = self._matchmaker.decide(changes, self._clock())
+            if items:
+                self._counts.rounds.took(perf_counter() - started_s)
             await self._fetch()
             await self._commit(items)
             self._room.set()

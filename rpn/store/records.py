@@ -110,6 +110,14 @@ class CancelEntry(Entry, frozen=True, tag="cancel"):
     task_id: str
 
 
+class ExplainEntry(Entry, frozen=True, tag="explain"):
+    """A caller asks why a task waits."""
+
+    submitter_id: str
+    task_id: str
+    call: Call
+
+
 class StartedEntry(Entry, frozen=True, tag="started"):
     """An agent began an attempt."""
 
@@ -152,7 +160,9 @@ class ReconcileEntry(Entry, frozen=True, tag="reconcile"):
 
 
 RequestStreamEntry = RequestEntry | ReleaseEntry | RenewEntry | HoldersEntry
-TaskStreamEntry = SubmitEntry | CancelEntry | StartedEntry | ProgressEntry | DoneEntry | ReconcileEntry
+TaskStreamEntry = (
+    SubmitEntry | CancelEntry | ExplainEntry | StartedEntry | ProgressEntry | DoneEntry | ReconcileEntry
+)
 
 
 # --- what is kept -----------------------------------------------------------------------------

@@ -180,3 +180,33 @@ async def test_a_bad_question_is_refused(site: Site, path: str, code: str) -> No
 async def test_a_bad_task_is_refused(site: Site, body: bytes, code: str) -> None:
     assert site.body(await site.http.post("/api/tasks", content=body), 400)["code"] == code
     assert await site.shown() == []
+
+
+async def test_a_task_that_waits_says_why_and_how_many_are_before_it(site: Site) -> None:
+    agent = await site.agent()
+    submitter = await site.talk(0, "sub", accepts=["acks"])
+    await site.submit(id="running", requirements={"cpu": 800})
+    await assigned(agent, "running")
+    await site.submit(id="first", requirements={"cpu": 800})
+    await site.submit(id="second", requirements={"cpu": 800})
+    why = (await site.show("second"))["reason"]
+    assert (why["code"], why["queuePosition"]) == ("INSUFFICIENT", 1)
+    task = {**ECHO, "id": "huge", "submitterId": "sub", "requirements": {"cpu": 1_000_000}}
+    await submitter.say("task_submit", task=task)
+    told = await submitter.expect("task_status", lambda m: "reason" in m)
+    assert (told["state"], told["reason"]["code"]) == ("queued", "INFEASIBLE")
+    assert told["reason"]["devices"] == sum(told["reason"]["filtered"].values())
+
+
+async def test_a_quota_and_a_full_queue_are_told_apart(valkey: EmbeddedServer) -> None:
+    name = next(_names)
+    end_amnesty(valkey.url, name)
+    limits = {"open_task_limit": 3, "submitter_task_limit": 2, "rest_rate_limit": 0}
+    async with gateways(valkey.url, name, count=1, **limits) as pool:
+        site = Site(pool.gateways[0].url, pool.talk)
+        for number in range(2):
+            await site.submit(id=f"t{number}", submitterId="a")
+        assert (await site.submit(submitterId="a", status=429))["code"] == "QUOTA"
+        await site.submit(submitterId="b")
+        assert (await site.submit(submitterId="c", status=503))["code"] == "QUEUE_FULL"
+        await site.http.aclose()

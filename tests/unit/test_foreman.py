@@ -103,7 +103,8 @@ def test_a_submitter_that_opted_in_hears_of_every_turn(store: FakeStore, leads: 
     store.leave("b")
     store.leave("a")
     leads.rounds()
-    assert store.statuses() == ["assigned", "queued"]
+    assert store.statuses() == ["assigned", "queued", "queued"]
+    assert [each.reason and each.reason.code for each in store.messages("sub")] == [None, None, "INFEASIBLE"]
 
 
 def test_a_plain_submitter_hears_of_nothing_but_the_result(store: FakeStore) -> None:
