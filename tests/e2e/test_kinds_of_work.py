@@ -88,9 +88,8 @@ async def test_a_python_function_runs_and_raises_as_if_it_were_here(pool: AsyncP
         return a / b
 
     assert await pool.submit(divide, 3, 4) == 0.75
-    with pytest.raises(TaskFailed, match="ZeroDivisionError: division by zero") as caught:
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
         await pool.submit(divide, 1, 0)
-    assert caught.value.code == "EXIT"
 
 
 async def test_a_large_value_comes_home_whole(pool: AsyncPool) -> None:
