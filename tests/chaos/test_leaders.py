@@ -202,10 +202,12 @@ def check_history(directory: Path) -> tuple[int, int]:
             if not key.endswith(b":allocations"):
                 continue
             changes += 1
-            count(held.pop(arguments[0], []), -1)
-            if word.upper() == b"HSET":
-                held[arguments[0]] = unpack_record(AllocationRecord, arguments[1]).shares
-                count(held[arguments[0]], 1)
+            sets = word.upper() == b"HSET"
+            for name in arguments[::2] if sets else arguments:
+                count(held.pop(name, []), -1)
+            for name, record in zip(arguments[::2], arguments[1::2], strict=True) if sets else ():
+                held[name] = unpack_record(AllocationRecord, record).shares
+                count(held[name], 1)
         most = max(most, *cpu.values(), 0)
         assert most <= CORES * 100
         assert max(memory.values(), default=0) <= MEMORY_MB
