@@ -87,7 +87,7 @@ def _jail() -> Iterator[Finding]:
     elif not seccomp.available():
         yield Finding(NOTE, f"jail: basic (sockets cannot be filtered on {platform.machine()})")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        if users.first_user() is None:
+        if users.first_user("") is None:
             yield Finding(BAD, "tasks would run as root: this container has no user ids to spare")
         else:
             yield Finding(OK, "every task runs as a user of its own")

@@ -30,6 +30,9 @@ class Guarded:
         self.leader = leader
         self.why = ""
         """why it was ended, if it was not by itself"""
+        self.left = False
+        """something it had started outlived its own parents"""
+        self._seen: set[int] = set()
         self._folder = folder
         self._looked_into_folder_s = now_s
         self.hold_to(limits, now_s=now_s)
@@ -39,11 +42,16 @@ class Guarded:
         self._limits = limits
         self.ends_s = now_s + limits["wall_s"] if "wall_s" in limits else float("inf")
 
+    def started(self, pid: int) -> bool:
+        """Whether a process was among its own when we looked last."""
+        return pid in self._seen
+
     def excess(self, *, now_s: float) -> str:
         """Which limit it has passed: `timeout`, `oom`, `processes`, `storage`; empty if none."""
         if now_s >= self.ends_s:
             return "timeout"
         tree = [found for pid in (self.leader, *proc.descendants(self.leader)) if (found := proc.look(pid))]
+        self._seen = {process.pid for process in tree}
         if len(tree) > self._limits.get("processes", float("inf")):
             return "processes"
         if self._memory_passed(tree):

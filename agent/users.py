@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from zlib import crc32
 
-FIRST_CHOICES = (1_900_000_000, 61_184)
-"""Above what containers are given; else the range for users that exist only while a service runs."""
+FIRST_CHOICES = ((1_900_000_000, 4096), (61_184, 4))
+"""Where our ranges begin, and how many there are: above what containers are given; else where users
+are that exist only while a service runs."""
 COUNT = 1024
+"""of users in a range"""
 
 
 class Users:
@@ -32,8 +35,11 @@ class Users:
         self._taken.discard(user if user is not None else -1)
 
 
-def first_user() -> int | None:
-    """Where our range begins on this machine; None if we are not root or know no such range."""
+def first_user(name: str) -> int | None:
+    """Where the range of the agent of this `name` begins, so that two on one machine hardly share one.
+
+    None if we are not root or know no such range.
+    """
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
     try:
@@ -41,7 +47,8 @@ def first_user() -> int | None:
     except OSError:
         return None
     known = [tuple(map(int, line.split())) for line in lines]
-    for first in FIRST_CHOICES:
-        if any(inside <= first and first + COUNT <= inside + count for inside, _, count in known):
-            return first
+    for first, ranges in FIRST_CHOICES:
+        end = first + ranges * COUNT
+        if any(inside <= first and end <= inside + count for inside, _, count in known):
+            return first + crc32(name.encode()) % ranges * COUNT
     return None

@@ -103,7 +103,7 @@ class Warden:
                 self._hold_to_limits(now_s)
                 looked_s = guard.now_s()
             if self._tasks and now_s - strays_s > STRAY_S:
-                self._kill_strays()
+                self._kill_strays(note=True)
                 strays_s = now_s
 
     def _orders(self) -> Iterator[dict[str, Any]]:
@@ -225,17 +225,28 @@ class Warden:
             if found is not None and (found.session not in self._tasks or found.session == of):
                 yield found
 
-    def _kill_strays(self, *, of: int | None = None) -> bool:
-        """Kill orphans that belong to no running task (or to the ended one); whether any lived."""
+    def _kill_strays(self, *, of: int | None = None, note: bool = False) -> bool:
+        """Kill orphans that belong to no running task (or to the ended one); whether any lived.
+
+        With `note` they are held against the task that started them, if we know which.
+        """
         any_alive = False
         for found in self._orphans(of=of):
             if found.alive:
                 any_alive = True
+                if note:
+                    self._note_stray(found.pid)
                 tree.kill(found.pid)
             else:
                 with suppress(ChildProcessError):
                     os.waitpid(found.pid, os.WNOHANG)
         return any_alive
+
+    def _note_stray(self, pid: int) -> None:
+        user = _user_of(pid)
+        for task in self._tasks.values():
+            if task.guarded.started(pid) or (task.user is not None and task.user == user):
+                task.guarded.left = True
 
     def _end_everything(self) -> None:
         self._channel.close()
@@ -271,10 +282,17 @@ class _Told(Exception):
 
 
 def _ended(task: Task, status: int, left: bool) -> dict[str, Any]:
-    why = task.guarded.why or ("left" if left else "")
+    why = task.guarded.why or ("left" if left or task.guarded.left else "")
     if status == -signal.SIGXFSZ:
         why = why or "storage"
     return {"id": task.number, "status": status, "why": why}
+
+
+def _user_of(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
 
 
 def _an_ended_child() -> int | None:
@@ -326,12 +344,12 @@ def _told(*_: object) -> None:
     raise _Told
 
 
-def _users(needed: list[str]) -> users.Users:
+def _users(work: str, needed: list[str]) -> users.Users:
     """The tasks' users, if we are root and can show those what they need."""
-    first = users.first_user()
+    first = users.first_user(work)
     if first is not None:
         try:
-            view.uncover(needed)
+            view.uncover([work, *needed])
         except OSError as error:
             sys.stderr.write(f"rpn agent: tasks run as root: {error}\n")
             first = None
@@ -349,7 +367,7 @@ def main() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     work = sys.argv[2]
     above_work = os.open(os.path.dirname(work), os.O_RDONLY | os.O_DIRECTORY)  # its path may get covered
-    tasks_users = _users([work, *jail.interpreter(), *json.loads(sys.argv[3])])
+    tasks_users = _users(work, [*jail.interpreter(), *json.loads(sys.argv[3])])
     kernel.forbid_new_privileges()
     jail.system()
     gc.freeze()  # what a forked child does not touch it need not copy

@@ -76,6 +76,23 @@ async def test_a_task_runs_on_no_more_cores_than_it_asked_for(bench: Bench) -> N
     assert result.result == 1
 
 
+async def test_a_daemon_is_held_against_its_task_also_while_that_runs_on(bench: Bench) -> None:
+    script = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(0.3)  # it is seen among its task's processes
+        os.setsid()
+        time.sleep(1000)
+    time.sleep(0.3)
+    os._exit(0)
+time.sleep(3)
+"""
+    result = await bench.run(python(script))
+    assert (result.code, "left processes behind" in result.error) == ("EXIT", True)
+
+
 async def test_a_fork_bomb_is_ended(bench: Bench) -> None:
     result = await bench.run(python("import os\nwhile True:\n try: os.fork()\n except OSError: pass"))
     assert (result.code, "processes" in result.error) == ("LIMIT", True)
