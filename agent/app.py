@@ -31,7 +31,9 @@ from agent.runner import Runner
 from agent.sampler import Sampler
 from agent.spawner import CAN_SPAWN, Spawner
 from agent.workshop import Workshop
+from rpn.client import credential
 from rpn.client.blobs import Gateway
+from rpn.client.credential import Credential
 from rpn.client.device import Device
 from rpn.client.servers import parse_servers
 from rpn.errors import BadSettings
@@ -63,13 +65,15 @@ class Agent:
         self._config = config
         self._device_id = identity.device_id(data_dir, chosen=settings.device_id)
         self._device_name = identity.device_name(chosen=settings.device_name)
-        self._token = settings.token
+        joined = None if settings.token else _joined(data_dir, self._device_id)
+        self._token = joined.token if joined is not None else settings.token
         self._device = Device(
-            parse_servers(settings.server),
+            parse_servers(_server(settings, joined)),
             self._register,
             self._heard,
             on_online=self._online,
             token=self._token,
+            prove=joined.proof if joined is not None else lambda nonce: "",
         )
         platform = this_platform()
         self._owner = Owner(config.policy, data_dir, platform, on_change=self._owner_changed)
@@ -229,6 +233,22 @@ class Agent:
             "running": len(self._runner.attempts) if self._runner is not None else 0,
             "pool_usage": self._pool_usage(),
         }
+
+
+def _joined(data_dir: Path, device_id: str) -> Credential | None:
+    """What `rpn agent join` got, if this device joined a pool. Raises BadSettings."""
+    found = credential.kept(data_dir)
+    if found is not None and found.device_id != device_id:
+        raise BadSettings(
+            f"RPN_DEVICE_ID: {found.device_id} joined the pool, not {device_id}: do that by `rpn agent join`"
+        )
+    return found
+
+
+def _server(settings: AgentSettings, joined: Credential | None) -> str:
+    """Where it joined, unless another server is named."""
+    named = settings.server != AgentSettings().server
+    return settings.server if named or joined is None else joined.server
 
 
 async def run_agent(settings: AgentSettings, stop: asyncio.Event) -> None:

@@ -14,7 +14,7 @@ from gateway.desk import Desk
 from gateway.hub import Hub
 from gateway.metrics import Counters
 from gateway.peer import Peer
-from gateway.proof import NONCE_HEADER, make_nonce
+from gateway.proof import make_nonce
 from gateway.roles import Action
 from gateway.session import State
 from gateway.uplink import Uplink
@@ -23,6 +23,7 @@ from gateway.wire import EXTENSION, Wire
 from rpn.codec import decode_from_client, request_id_of
 from rpn.errors import RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
 from rpn.messages import FromClient
+from rpn.proof import NONCE_HEADER
 from rpn.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ def _accept(scope: Scope, peer: Peer) -> dict[str, Any]:
     record = peer.session.bearer.record
     if record is not None and record.public_key:
         peer.nonce = make_nonce()
-        accept["headers"] = [(NONCE_HEADER, peer.nonce.encode())]
+        accept["headers"] = [(NONCE_HEADER.lower().encode(), peer.nonce.encode())]
     offered = scope.get("subprotocols", ())
     if Action.SEE_ADDRESSES not in peer.session.bearer.may:
         peer.voice, offered = Discreet, [each for each in offered if each != SUBPROTOCOL]

@@ -33,7 +33,7 @@ class Keyring:
         self._speaks_for: dict[str, str] = {}
         self._revision = -1
         self._looking = asyncio.Lock()
-        self._look_again_s = 0.0
+        self._looked_s = 0.0
 
     def records(self) -> list[TokenRecord]:
         return sorted(self._tokens.values(), key=lambda record: record.created_ms)
@@ -80,13 +80,16 @@ class Keyring:
     async def look_again(self) -> None:
         """Somebody showed a token that may have been made a moment ago, at another gateway.
 
-        Many who guess make one look at a time: whoever comes during it learns from the next.
+        Many who guess make one look at a time: whoever comes during it waits for the next.
         """
+        loop = asyncio.get_running_loop()
+        came_s = loop.time()
         async with self._looking:
-            now_s = asyncio.get_running_loop().time()
-            if now_s >= self._look_again_s:
-                self._look_again_s = now_s + LOOK_AGAIN_S
-                await self.catch_up()
+            if self._looked_s > came_s:
+                return  # one that began since has told us
+            await asyncio.sleep(max(0.0, self._looked_s + LOOK_AGAIN_S - came_s))
+            self._looked_s = loop.time()
+            await self.catch_up()
 
     async def run(self) -> None:
         """Keep them as the store has them."""

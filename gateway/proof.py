@@ -6,18 +6,12 @@ import base64
 import binascii
 import secrets
 
-NONCE_HEADER = b"x-rpn-nonce"
-"""of the handshake's answer"""
+from rpn.proof import signed_text
 
 
 def make_nonce() -> str:
     """New for each connection, so that a proof that was overheard is worth nothing."""
     return secrets.token_hex(16)
-
-
-def signed_text(nonce: str, device_id: str) -> bytes:
-    """What the device signs."""
-    return f"rpn register\n{nonce}\n{device_id}".encode()
 
 
 def proves(public_key: bytes, proof: str, nonce: str, device_id: str) -> bool:

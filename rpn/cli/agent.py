@@ -10,6 +10,7 @@ import click
 
 from rpn.cli import agent_words as words
 from rpn.cli.agent_door import ask, data_dir_of
+from rpn.cli.agent_join import join
 from rpn.cli.agent_service import install, uninstall
 from rpn.cli.flags import flags_for
 from rpn.cli.process import become
@@ -97,6 +98,7 @@ def doctor(given: str | None, data_dir: str | None) -> None:
     raise SystemExit(examine(_folder(data_dir, given)))
 
 
+agent.add_command(join)
 agent.add_command(install)
 agent.add_command(uninstall)
 

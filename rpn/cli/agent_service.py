@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from rpn.cli import services
-from rpn.cli.flags import flag_name, flags_for
+from rpn.cli.flags import SECRETS, flag_name, flags_for, with_flags
 from rpn.cli.process import module_command
-from rpn.errors import ServerFailed
+from rpn.errors import BadSettings, ServerFailed
 from rpn.settings import AgentSettings, load, variable
 
 for_all = click.option("--system", is_flag=True, help="for the whole machine, as root; else for you")
@@ -59,13 +59,18 @@ def uninstall(system: bool, dry_run: bool) -> None:
 
 
 def _service(system: bool, flags: dict[str, Any]) -> services.Service:
-    settings = load(AgentSettings, os.environ, **flags)  # a bad setting is told before anything is done
+    environ = with_flags(os.environ, flags)
+    settings = load(AgentSettings, environ)  # a bad setting is told before anything is done
     told = {name: str(value) for name, value in flags.items() if value is not None}
     default = AgentSettings()
-    for name in AgentSettings.__struct_fields__:
+    for name in set(AgentSettings.__struct_fields__) - SECRETS:
         value = getattr(settings, name)
         if name not in told and value != getattr(default, name) and variable(name) in os.environ:
             told[name] = str(value)
+    if environ.get("RPN_TOKEN_FILE"):
+        told["token_file"] = environ["RPN_TOKEN_FILE"]
+    elif settings.token:
+        raise BadSettings("RPN_TOKEN: a service reads it from a file: set RPN_TOKEN_FILE")
     if system and "data_dir" not in told:
         told["data_dir"] = services.SYSTEM_DATA_DIR
     return services.service(sys.platform, _command(told), system=system, home=Path.home())
@@ -78,7 +83,7 @@ def _command(told: dict[str, str]) -> list[str]:
 
 def _whole(name: str, value: str) -> str:
     """A service has another working directory, so a path is told in full."""
-    is_path = name in ("data_dir", "agent_config") and value
+    is_path = name in ("data_dir", "agent_config", "token_file") and value
     return os.path.abspath(os.path.expanduser(value)) if is_path else value
 
 

@@ -13,6 +13,9 @@ from rpn.settings import Settings, variable
 SHORT_NAMES = {"device_name": "name", "agent_config": "config"}
 """fields whose flag is not called like them"""
 
+SECRETS = frozenset({"token", "seed_tokens"})
+"""fields whose flag names a file, because everybody on a machine sees a command line"""
+
 Command = Callable[..., Any]
 
 
@@ -34,6 +37,9 @@ def flag_name(field_name: str) -> str:
 
 
 def _flag(field: msgspec.structs.FieldInfo) -> Callable[[Command], Command]:
+    if field.name in SECRETS:
+        name = f"{field.name}_file"
+        return click.option(f"--{flag_name(name)}", name, metavar="FILE", help=variable(name))
     return click.option(f"--{flag_name(field.name)}", field.name, metavar="VALUE", help=_help(field))
 
 

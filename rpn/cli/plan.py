@@ -84,7 +84,7 @@ class Plan:
             return [f"rpn agent --server ws://{there}/ws   (there)"]
         return [
             f"rpn token create join --server {here} --token-file {self.keys.admin}   (here: prints a token)",
-            f"rpn agent join {there}   (there: asks for it)",
+            f"rpn agent join {there} && rpn agent   (there: asks for it)",
         ]
 
     def _scheduler(self, redis_url: str) -> Stage:

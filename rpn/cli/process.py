@@ -46,6 +46,7 @@ def module_command(module: str) -> list[str]:
 
 def become(module: str, kind: type[Settings], flags: dict[str, Any]) -> NoReturn:
     """Be `module` from here on, with these settings. Raises BadSettings."""
-    load(kind, os.environ, **flags)  # a bad setting is told before anything starts
+    environ = with_flags(os.environ, flags)
+    load(kind, environ)  # a bad setting is told before anything starts
     command = module_command(module)
-    os.execve(command[0], command, with_flags(os.environ, flags))  # noqa: S606 - no shell
+    os.execve(command[0], command, environ)  # noqa: S606 - no shell

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from rpn import codec
 from rpn.errors import BadMessage
 from rpn.messages import FromServer, Message
+from rpn.proof import NONCE_HEADER
 
 log = logging.getLogger(__name__)
 _socket_log = logging.getLogger("rpn.client.websocket")
@@ -50,6 +51,12 @@ async def open_connection(url: str, *, token: str = "") -> Connection:
 class Connection:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+
+    @property
+    def nonce(self) -> str:
+        """What the gateway wants signed with the key of our token; empty if it wants nothing."""
+        answer = self._socket.response
+        return str(answer.headers.get(NONCE_HEADER, "")) if answer is not None else ""
 
     async def send(self, messages: Sequence[Message], *, joined: bool) -> None:
         """Send `messages` in order, as few frames as possible if `joined`; raises Closed."""

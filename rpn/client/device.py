@@ -11,10 +11,16 @@ from rpn.client.link import GREETING_ID, Link
 from rpn.messages import FromServer, Heartbeat, Message, Register
 
 HEARTBEAT_S = 5.0
+Prove = Callable[[str], str]
+"""From a connection's nonce to the proof that we hold our token's key; empty if there is no key."""
 
 
 def _nothing() -> None:
     pass
+
+
+def _no_key(nonce: str) -> str:
+    return ""
 
 
 class Device:
@@ -33,8 +39,10 @@ class Device:
         on_online: Callable[[], None] = _nothing,
         heartbeat_s: float = HEARTBEAT_S,
         token: str = "",
+        prove: Prove = _no_key,
     ) -> None:
         self._register = register
+        self._prove = prove
         self._device_id = ""
         self._heartbeat_s = heartbeat_s
         self._link = Link(servers, self._greet, on_message, on_online=on_online, token=token)
@@ -55,7 +63,7 @@ class Device:
 
     def introduce(self) -> bool:
         """Tell the gateway anew who we are: name, labels and capabilities may have changed."""
-        return self._link.send(self._register())
+        return self._link.send(self._proved(self._register()))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -65,7 +73,10 @@ class Device:
     def _greet(self) -> Register:
         register = msgspec.structs.replace(self._register(), request_id=GREETING_ID)
         self._device_id = register.device_id
-        return register
+        return self._proved(register)
+
+    def _proved(self, register: Register) -> Register:
+        return msgspec.structs.replace(register, proof=self._prove(self._link.nonce))
 
     async def _be_heard(self) -> None:
         while True:

@@ -46,6 +46,8 @@ class Link:
         self.online = asyncio.Event()
         self.server = ""
         """the gateway that has our greeting; empty while none has"""
+        self.nonce = ""
+        """of the present connection: what a greeting with a key has to sign"""
         self._servers = list(servers)
         self._greet = greet
         self._on_message = on_message
@@ -90,6 +92,7 @@ class Link:
     async def _talk(self, connection: Connection, url: str) -> Ending | None:
         """Until the connection ends, and how it did; None if this gateway does not want us."""
         visit = _Visit(url)
+        self.nonce = connection.nonce
         greeting = self._greet()
         async with asyncio.TaskGroup() as group:
             sender = group.create_task(self._send_up(connection, greeting, url))

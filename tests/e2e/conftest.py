@@ -13,9 +13,12 @@ import pytest
 from rpn.store.embedded import EmbeddedServer
 from tests.support.amnesty import end_amnesty
 from tests.support.gateways import Pool, gateways
+from tests.support.guarded import ADMIN, Guarded
 
 Opened = Callable[..., AbstractAsyncContextManager[Pool]]
 """Opens a pool: `async with pool_of(count, **settings) as pool`."""
+Locked = Callable[..., AbstractAsyncContextManager[Guarded]]
+"""The same of a pool that asks for tokens."""
 
 _names = (f"e2e-{number}" for number in itertools.count(1))
 
@@ -44,5 +47,15 @@ def pool_of(valkey: EmbeddedServer) -> Opened:
         end_amnesty(valkey.url, name)
         async with gateways(valkey.url, name, count=count, **settings) as pool:
             yield pool
+
+    return opened
+
+
+@pytest.fixture
+def guarded(pool_of: Opened) -> Locked:
+    @asynccontextmanager
+    async def opened(count: int = 1, **settings: Any) -> AsyncIterator[Guarded]:
+        async with pool_of(count, auth="token", seed_tokens=f"{ADMIN}\n", **settings) as pool:
+            yield Guarded(pool)
 
     return opened

@@ -4,71 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.proof import signed_text
+from rpn.proof import signed_text
 from rpn.tokens import TokenKind, make_token
 from tests.e2e.conftest import Opened
-from tests.support.gateways import Pool, RunningGateway, Talker
+from tests.support.gateways import Talker
 
-ADMIN = make_token(TokenKind.ADMIN).text
 WRONG = make_token(TokenKind.ADMIN).text
-_numbers = itertools.count()
-
-
-class Guarded:
-    """A pool that wants tokens, and its administrator."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-
-    def gateway(self, number: int = 0) -> RunningGateway:
-        return self.pool.gateways[number]
-
-    async def ask(self, method: str, path: str, token: str = ADMIN, gateway: int = 0, **body: Any) -> Any:
-        """The answer to a request in a token's name."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with httpx.AsyncClient(base_url=self.gateway(gateway).url, trust_env=False) as client:
-            return await client.request(method, path, headers=headers, json=body or None)
-
-    async def token(self, kind: str, **more: Any) -> dict[str, Any]:
-        """A new one, as its maker sees it."""
-        answer = await self.ask("POST", "/api/tokens", kind=kind, **more)
-        assert answer.status_code == 201, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    async def talk(self, token: str, device_id: str = "", gateway: int = 0, **more: Any) -> Talker:
-        """A connection in a token's name, registered if it names a device."""
-        url = self.gateway(gateway).url.replace("http", "ws") + "/ws"
-        socket = await connect(url, additional_headers={"Authorization": f"Bearer {token}"}, compression=None)
-        talker = Talker(socket)
-        talker.device_id = device_id
-        if device_id:
-            await talker.register(**more)
-        return talker
-
-
-@pytest.fixture
-def guarded(pool_of: Opened) -> Any:
-    @asynccontextmanager
-    async def opened(count: int = 1, **settings: Any) -> AsyncIterator[Guarded]:
-        async with pool_of(count, auth="token", seed_tokens=f"{ADMIN}\n", **settings) as pool:
-            yield Guarded(pool)
-
-    return opened
 
 
 async def test_without_a_token_there_are_health_and_the_page_and_nothing_else(guarded: Any) -> None:

@@ -18,7 +18,14 @@ def show(**flags: Any) -> None:
 
 
 def test_every_setting_is_a_flag() -> None:
-    assert {option.name for option in show.params} == set(GatewaySettings.__struct_fields__)
+    flags = {str(option.name).removesuffix("_file") for option in show.params}
+    assert flags == set(GatewaySettings.__struct_fields__)
+
+
+def test_a_secret_is_never_a_flag_but_the_file_that_holds_it_is() -> None:
+    names = {option.name for option in show.params}
+    assert ("seed_tokens" in names, "seed_tokens_file" in names) == (False, True)
+    assert with_flags({"RPN_TOKEN": "old"}, {"token_file": "/t"})["RPN_TOKEN_FILE"] == "/t"
 
 
 def test_only_what_was_given_is_told() -> None:

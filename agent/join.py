@@ -1,0 +1,53 @@
+"""`python -P -m agent.join`: exchange the join token on standard input for this device's own credential."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from agent import identity
+from rpn.client import credential
+from rpn.client.api import Api
+from rpn.client.credential import Credential
+from rpn.errors import BadSettings, RPNError, ServerFailed
+from rpn.settings import AgentSettings, load
+from rpn.tokens import TokenKind, parse_token
+
+
+def join(settings: AgentSettings, join_token: str) -> tuple[Credential, Path]:
+    """Become a device of the pool; the credential, and the file it is kept in. Raises RPNError."""
+    if parse_token(join_token).kind is not TokenKind.JOIN:
+        raise BadSettings("this is no join token: `rpn token create join` makes one")
+    data_dir = Path(settings.data_dir)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        device_id = identity.device_id(data_dir, chosen=settings.device_id)
+    except OSError as error:
+        raise BadSettings(f"RPN_DATA_DIR: {error}") from None
+    private_key, public_key = credential.new_key()
+    with closing(Api(settings.server, token=join_token)) as api:
+        made = api.post("api", "join", body={"deviceId": device_id, "publicKey": public_key})
+    found = Credential(settings.server, device_id, made["token"], private_key)
+    try:
+        return found, credential.keep(data_dir, found)
+    except OSError as error:
+        raise ServerFailed(f"{device_id} joined, but its credential cannot be kept: {error}") from None
+
+
+def main() -> int:
+    """Join; returns the exit code: 0 when this machine is a device of the pool, 2 when it is not."""
+    try:
+        found, path = join(load(AgentSettings, os.environ), sys.stdin.readline().strip())
+    except RPNError as error:
+        print(f"rpn agent: {error}", file=sys.stderr)
+        return 2
+    bound = "a key of its own" if found.private_key else "a token without a key (docs/security.md)"
+    print(f"this machine is device {found.device_id} now; {path} holds {bound}")
+    print("start it with `rpn agent`, or let `rpn agent install` do that at every start of the machine")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
