@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.front import Front
+from gateway.ration import Ration
 from gateway.turnstile import Turnstile
 from gateway.wire import Wire
 from rpn.errors import BadSettings
@@ -39,7 +40,7 @@ def server_for(app: ASGIApp, *, message_limit: int = MESSAGE_LIMIT) -> Server:
         uvicorn.Config(
             app,
             http=cast("type[Protocol]", partial(Front, turnstile=Turnstile())),
-            ws=Wire,
+            ws=cast("type[Protocol]", partial(Wire, ration=Ration())),
             ws_max_size=message_limit,
             ws_per_message_deflate=False,
             lifespan="off",

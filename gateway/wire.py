@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from asyncio import BaseTransport
+from functools import partial
 from typing import Any, Protocol, cast
 
 from uvicorn._types import ASGISendEvent
@@ -21,6 +22,8 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.protocol import Protocol as Parser
 from websockets.streams import StreamReader
+
+from gateway.ration import Ration
 
 try:
     from websockets.speedups import apply_mask
@@ -93,15 +96,28 @@ class Wire(WebSocketsSansIOProtocol):
     _spoke = False
     """something came since we last wanted to know"""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, ration: Ration | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self.queue = cast("Any", Events())
+        self._ration = ration or Ration()
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         bound_kernel_buffers(self.transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
+        if self._ration.admits(len(data)):
+            self._take(data)
+        else:  # meanwhile its kernel and ours slow the client down
+            self.transport.pause_reading()
+            self._ration.later(partial(self._take_later, data))
+
+    def _take_later(self, data: bytes) -> None:
+        if not self.disconnected:
+            self._take(data)
+            self.transport.resume_reading()
+
+    def _take(self, data: bytes) -> None:
         self._spoke = True
         if self._between_frames:
             data = self._take_whole_texts(data)

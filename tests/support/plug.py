@@ -26,6 +26,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = False
+        self.reading = True
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -37,6 +38,12 @@ class Transport(asyncio.Transport):
         self.closed = True
 
     abort = close
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
 class Heard:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol
 
+from gateway.ration import BYTES_IN_A_TURN
 from gateway.server import MESSAGE_LIMIT
 from gateway.wire import FRAGMENT_LIMIT, READ_AFTER_CLOSE, SLICE
 from tests.support.plug import Plug, client_frame, plugged_in
@@ -114,6 +115,35 @@ async def test_what_breaks_the_rules_is_not_parsed_to_its_end(monkeypatch: pytes
     plug.feed(client_frame(CONT, fin=False) * 100_000)
     assert closed_with(plug) == 1009
     assert sum(parsed) <= READ_AFTER_CLOSE + 2 * SLICE
+
+
+async def test_what_is_over_the_ration_of_a_turn_is_heard_in_the_next_ones_in_order() -> None:
+    plug = await plugged_in()
+    large = b"x" * 60_000
+    count = BYTES_IN_A_TURN // len(large) + 1
+    for _ in range(count):
+        plug.frame(TEXT, large)
+    plug.frame(TEXT, b"over")
+    assert len(plug.heard.texts) == count
+    assert not plug.transport.reading
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert plug.heard.texts[count:] == [b"over"]
+    assert plug.transport.reading
+    plug.frame(TEXT, b"next")
+    assert plug.heard.texts[-1] == b"next"
+
+
+async def test_who_is_gone_meanwhile_is_not_heard() -> None:
+    plug = await plugged_in()
+    plug.frame(TEXT, b"x" * 60_000)
+    while plug.transport.reading:
+        plug.frame(TEXT, b"x" * 60_000)
+    heard = len(plug.heard.texts)
+    plug.wire.connection_lost(ConnectionResetError())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(plug.heard.texts) == heard
 
 
 words = st.tuples(
