@@ -226,7 +226,7 @@ class Reason(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=Tr
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]
 
 
-class TaskBrief(Struct, frozen=True, rename="camel", kw_only=True):
+class TaskBrief(Struct, frozen=True, rename="camel", kw_only=True, gc=False):
     """A task without its payload: all that decides where and when it runs."""
 
     id: Name

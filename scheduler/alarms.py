@@ -6,8 +6,9 @@ Every time follows from the task's life, so a new leader knows them all: the sto
 from __future__ import annotations
 
 import heapq
-from itertools import count
 from typing import Generic, Protocol, TypeVar
+
+from scheduler.queue import TaskKey
 
 SPARE = 1000
 """obsolete times that are kept beside as many as there are valid ones"""
@@ -16,6 +17,7 @@ SPARE = 1000
 class Alarmed(Protocol):
     """What an alarm is for; it has one at most."""
 
+    key: TaskKey
     alarm_ms: int
     """0: none"""
 
@@ -27,8 +29,7 @@ class Alarms(Generic[T]):
     """A heap of times; one counts while it is still its bearer's."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, T]] = []
-        self._numbers = count()
+        self._heap: list[tuple[int, TaskKey, T]] = []
         self._set = 0
 
     def __len__(self) -> int:
@@ -41,7 +42,7 @@ class Alarms(Generic[T]):
         self._set += bool(at_ms) - bool(bearer.alarm_ms)
         bearer.alarm_ms = at_ms
         if at_ms:
-            heapq.heappush(self._heap, (at_ms, next(self._numbers), bearer))
+            heapq.heappush(self._heap, (at_ms, bearer.key, bearer))
         if len(self._heap) > 2 * self._set + SPARE:
             self._heap = [each for each in self._heap if each[0] == each[2].alarm_ms]
             heapq.heapify(self._heap)

@@ -30,6 +30,8 @@ from scheduler.orders import Orders
 from scheduler.poison import blaming
 from scheduler.queue import TaskKey
 
+CLOCK_MS = 60_000
+"""how far the mirror's clock may be from the store's"""
 PATIENCE_MS = 2000
 """how long the mirror may be behind the store before a reconcile counts as outdated"""
 
@@ -71,6 +73,9 @@ class Foreman:
         self._accounts = Keeper()
         """attempts that must be heard of by then; only in memory, a new leader asks all anew"""
         self._waiting: list[Waiting] = []
+        self._unwanted: list[OpenTask] = []
+        """what was cancelled before we lead"""
+        self._taken_over_ms = 0
         self._taken_over: dict[TaskKey, int] = {}
         """tasks of the backlog and when they were submitted: their entries may still be in the stream"""
 
@@ -79,15 +84,19 @@ class Foreman:
         return len(self._waiting)
 
     def load(self, stored: list[StoredTask], now_ms: int) -> None:
-        """Take over the tasks that the store has open; all are there before one is cancelled."""
-        cancelled: list[OpenTask] = []
+        """Take over tasks that the store has open; none is cancelled before all are there."""
+        self._taken_over_ms = now_ms + CLOCK_MS
         for each in stored:
             with blaming("open", task_member(each.task.submitter_id, each.task.id), each):
                 task = self._admit(each, now_ms)
             self._taken_over[task.key] = task.life.submitted_ms
             if each.cancelled:
-                cancelled.append(task)
-        for task in cancelled:
+                self._unwanted.append(task)
+
+    def loaded(self, now_ms: int) -> None:
+        """All tasks are there."""
+        unwanted, self._unwanted = self._unwanted, []
+        for task in unwanted:
             if self._tasks.get(task.key) is task:
                 self._cancel(task, now_ms)
 
@@ -210,6 +219,8 @@ class Foreman:
 
         Its id comes back for another task at the earliest when the first is over and forgotten.
         """
+        if submitted_ms > self._taken_over_ms:
+            self._taken_over.clear()  # from here on, the stream has only what came after
         taken_ms = self._taken_over.pop(key, None)
         return taken_ms is not None and submitted_ms - taken_ms < self._retention_ms
 

@@ -77,10 +77,13 @@ class Matchmaker:
         self._task_entries: deque[tuple[str, TaskStreamEntry, StoredTask | None]] = deque()
 
     def rebuild(self, backlog: Backlog, now_ms: int) -> None:
-        """Start from what the store holds, compared with the devices that are there.
+        """Start from what the store holds, all at once."""
+        self.begin(backlog, now_ms)
+        self.take_over(backlog.tasks, now_ms)
+        self.ready(now_ms)
 
-        A device that the mirror lacks may have joined a moment ago: it is given time to appear.
-        """
+    def begin(self, backlog: Backlog, now_ms: int) -> None:
+        """Start from what the store holds, compared with the devices that are there, but for the tasks."""
         for name, at_ms in backlog.due.items():
             if not self._assigner.recall(name, at_ms):
                 self._keeper.remember(name, at_ms)
@@ -88,8 +91,15 @@ class Matchmaker:
             self.ledger.update(device)
         self.news.add("leader", now_ms, state="up")
         self._allocations.holding.load(backlog.allocations, now_ms)
-        named = [(task_member(each.task.submitter_id, each.task.id), each) for each in backlog.tasks]
+
+    def take_over(self, tasks: Iterable[StoredTask], now_ms: int) -> None:
+        """Some of the tasks that the store has open."""
+        named = [(task_member(each.task.submitter_id, each.task.id), each) for each in tasks]
         self._foreman.load([each for name, each in named if Poison("open", name) not in self._poison], now_ms)
+
+    def ready(self, now_ms: int) -> None:
+        """All is taken over. A device that the mirror lacks may have joined a moment ago: give it time."""
+        self._foreman.loaded(now_ms)
         for device_id in self.ledger.devices():
             if device_id not in self._devices:
                 self._absent.remember(device_id, now_ms + ABSENCE_LIMIT_MS)

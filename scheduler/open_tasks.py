@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 import msgspec
 
+from rpn.codec import pack_record
 from rpn.messages import TaskResultMessage, TaskStatus
-from rpn.model import TaskBrief, TaskState
+from rpn.model import Requirements, TaskBrief, TaskState
 from rpn.store.commits import Decision
 from rpn.store.records import StoredTask, TaskLife
 from scheduler import life as lives
@@ -19,17 +21,20 @@ from scheduler.life import Turn
 from scheduler.queue import Queue, TaskKey, Usage
 from scheduler.standing import OPEN
 
+SHARED_LIMIT = 4096
+"""different requirements that are remembered"""
+
 
 class OpenTask:
     """One task that is not over."""
 
     __slots__ = ("alarm_ms", "key", "life", "need", "record", "task", "told")
 
-    def __init__(self, key: TaskKey, task: TaskBrief, life: TaskLife) -> None:
+    def __init__(self, key: TaskKey, task: TaskBrief, life: TaskLife, need: Amounts) -> None:
         self.key = key
         self.task = task
         self.life = life
-        self.need = needed(task.requirements)
+        self.need = need
         self.told = ""
         """the code of the reason that its submitter knows; `?` while it is to hear one"""
         self.alarm_ms = 0
@@ -49,6 +54,31 @@ class OpenTask:
         return self.life.attempt if lives.active(self.life) else ""
 
 
+class Shared:
+    """What many tasks have alike, once."""
+
+    def __init__(self) -> None:
+        self._requirements: dict[bytes, tuple[Requirements, Amounts]] = {}
+
+    def of(self, task: TaskBrief) -> TaskBrief:
+        """The same task, of shared parts."""
+        requirements, _ = self._known(task.requirements)
+        submitter_id, kind = sys.intern(task.submitter_id), sys.intern(task.type)
+        return msgspec.structs.replace(task, submitter_id=submitter_id, type=kind, requirements=requirements)
+
+    def need(self, task: TaskBrief) -> Amounts:
+        return self._known(task.requirements)[1]
+
+    def _known(self, requirements: Requirements) -> tuple[Requirements, Amounts]:
+        packed = pack_record(requirements)
+        known = self._requirements.get(packed)
+        if known is None:
+            if len(self._requirements) >= SHARED_LIMIT:
+                self._requirements.clear()
+            known = self._requirements[packed] = requirements, needed(requirements)
+        return known
+
+
 class OpenTasks:
     """By (submitter, id), by attempt, and in the queue."""
 
@@ -63,6 +93,7 @@ class OpenTasks:
         self._used: dict[str, tuple[Amounts, int]] = {}
         self.reserved = NOTHING
         """by all attempts together"""
+        self._shared = Shared()
         self.alarms = Alarms[OpenTask]()
         self._resting: dict[TaskKey, int] = {}
         """tasks that were lost again and again, and until when they rest"""
@@ -140,8 +171,8 @@ class OpenTasks:
 
     def add(self, stored: StoredTask, now_ms: int) -> OpenTask:
         """A task as the store has it."""
-        key = stored.task.submitter_id, stored.task.id
-        task = OpenTask(key, stored.task, stored.life)
+        brief = self._shared.of(stored.task)
+        task = OpenTask((brief.submitter_id, brief.id), brief, stored.life, self._shared.need(brief))
         self._tasks[task.key] = task
         if task.parent is not None:
             self._children.setdefault(task.parent, {})[task.key] = None

@@ -41,6 +41,8 @@ class Queue:
     def __init__(self) -> None:
         self._lines: dict[Line, list[Waiting]] = {}
         self._line_of: dict[TaskKey, Line] = {}
+        self._own: dict[Line, Line] = {}
+        """each line once: many tasks share it"""
         self.revision = 0
         """grows with every task that comes in"""
 
@@ -53,6 +55,7 @@ class Queue:
     def add(self, key: TaskKey, *, priority: int, need: Amounts, submitted_ms: int) -> None:
         """Let a task wait, at the place that its age gives it."""
         line = Line(priority, key[0], need)
+        line = self._own.setdefault(line, line)
         self._line_of[key] = line
         heapq.heappush(self._lines.setdefault(line, []), Waiting(submitted_ms, key))
         self.revision += 1
@@ -61,7 +64,7 @@ class Queue:
         """Forget a task; its place in the line is swept when it comes to the front."""
         line = self._line_of.pop(key, None)
         if line is not None and self.head(line) is None:
-            del self._lines[line]
+            del self._lines[line], self._own[line]
 
     def position(self, key: TaskKey) -> int:
         """How many are before it, by priority and age; the share of their submitters is left out."""

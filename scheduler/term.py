@@ -77,9 +77,7 @@ class Term:
 
     async def run(self) -> None:
         """Lead. Raises Deposed, StoreUnavailable or Poisoned, in a group: all memory is void then."""
-        backlog = await self._load()
-        self._changes.clear()  # the mirror has them, and the ledger is built from the mirror
-        self._matchmaker.rebuild(backlog, self._clock())
+        await self._take_over()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read())
@@ -88,13 +86,17 @@ class Term:
         finally:
             await self._intake.close()
 
-    async def _load(self) -> backlogs.Backlog:
-        """The backlog may be long: the lease is renewed meanwhile."""
+    async def _take_over(self) -> None:
+        """The backlog may be long: it is taken over in parts, and the lease is renewed between them."""
         async with asyncio.TaskGroup() as group:
             renewing = group.create_task(self._keep_renewing())
-            backlog = await backlogs.load(self._connection, self._keys)
+            backlog, names = await backlogs.begin(self._connection, self._keys)
+            self._changes.clear()  # the ledger is built from the mirror, which has them
+            self._matchmaker.begin(backlog, self._clock())
+            async for tasks in backlogs.chunks(self._connection, self._keys, names):
+                self._matchmaker.take_over(tasks, self._clock())
             renewing.cancel()
-        return backlog
+        self._matchmaker.ready(self._clock())
 
     async def _keep_renewing(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from rpn.codec import unpack_record
@@ -26,8 +27,8 @@ class Backlog(NamedTuple):
     """deadlines: member -> ms"""
 
 
-async def load(connection: Connection, keys: Keys) -> Backlog:
-    """Read it all. Raises StoreUnavailable."""
+async def begin(connection: Connection, keys: Keys) -> tuple[Backlog, list[tuple[str, str]]]:
+    """All but the tasks, and the names of those. Raises StoreUnavailable."""
     time, allocations, members, due = await connection.commands(
         [
             ("TIME",),
@@ -36,15 +37,29 @@ async def load(connection: Connection, keys: Keys) -> Backlog:
             ("ZRANGE", keys.due, 0, -1, "WITHSCORES"),
         ]
     )
-    names = [task_of(member.decode()) for member in members]
-    tasks: list[StoredTask] = []
-    for start in range(0, len(names), CHUNK):
-        found = await Tasks(connection, keys).load(names[start : start + CHUNK])
-        tasks += [task for task in found if task is not None]
     pairs = zip(due[::2], due[1::2], strict=True)
-    return Backlog(
+    backlog = Backlog(
         int(time[0]) * 1000 + int(time[1]) // 1000,
         [unpack_record(AllocationRecord, each) for each in allocations],
-        tasks,
+        [],
         {member.decode(): int(float(at_ms)) for member, at_ms in pairs},
     )
+    return backlog, [task_of(member.decode()) for member in members]
+
+
+async def chunks(
+    connection: Connection, keys: Keys, names: list[tuple[str, str]]
+) -> AsyncIterator[list[StoredTask]]:
+    """The open tasks, a part at a time: there may be more than one wants to hold twice."""
+    tasks = Tasks(connection, keys)
+    for start in range(0, len(names), CHUNK):
+        found = await tasks.load(names[start : start + CHUNK])
+        yield [task for task in found if task is not None]
+
+
+async def load(connection: Connection, keys: Keys) -> Backlog:
+    """Read it all. Raises StoreUnavailable."""
+    backlog, names = await begin(connection, keys)
+    async for part in chunks(connection, keys, names):
+        backlog.tasks.extend(part)
+    return backlog

@@ -205,7 +205,7 @@ class AllocationRecord(Struct, frozen=True, array_like=True):
         return iso(self.expires_ms) if self.expires_ms else None
 
 
-class TaskLife(Struct, frozen=True, array_like=True):
+class TaskLife(Struct, frozen=True, array_like=True, gc=False):
     """Where a task is, beside its unchanging description; one field of its hash."""
 
     state: TaskState

@@ -26,7 +26,6 @@ _said = msgspec.json.Decoder(dict[str, msgspec.Raw])
 SMALL_TASK = 1024
 """bytes of a record that travels with its entry; a larger one has a brief beside it"""
 
-_FIELDS = ("brief", "life", "submitted_ms", "cancelled")
 _BRIEF_FIELDS = TaskBrief.__struct_fields__
 
 
@@ -64,6 +63,7 @@ class Tasks:
         self._submit = Script(connection, "task_submit")
         self._cancel = Script(connection, "task_cancel")
         self._report = Script(connection, "task_report")
+        self._read = Script(connection, "task_read")
 
     def submit(self, task: Task, limits: TaskLimits, *, called: bool = False) -> Step[Submitted]:
         """Take a task in; the same again is answered with where it is. `called`: not by a device.
@@ -110,12 +110,9 @@ class Tasks:
 
     async def load(self, names: list[tuple[str, str]]) -> list[StoredTask | None]:
         """The tasks of these (submitter, id), without payload; None for one that is not there."""
-        reads = [("HMGET", self._keys.task(*name), *_FIELDS) for name in names]
-        replies = await self._connection.commands(reads)
-        small = [index for index, reply in enumerate(replies) if reply[0] is None and reply[1] is not None]
-        records = await self.records([names[index] for index in small])
-        for index, record in zip(small, records, strict=True):
-            replies[index][0] = record
+        if not names:
+            return []
+        replies = await self._read.run([self._keys.task(*name) for name in names], [])
         return [_stored(reply) for reply in replies]
 
     async def records(self, names: list[tuple[str, str]]) -> list[bytes | None]:
