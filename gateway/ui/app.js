@@ -10,6 +10,7 @@ import { liveSource, Recorder, replay } from "./source.js";
 import { Strip } from "./strip.js";
 import { Topbar } from "./topbar.js";
 import { handleKeys } from "./keys.js";
+import { openTokenDialog } from "./token.js";
 import { Caller } from "./caller.js";
 import { addView } from "./views/add.js";
 import { activityView } from "./views/activity.js";
@@ -58,6 +59,7 @@ class App {
 
   /** Something happened: the pool said it, this page's link, or an answer by REST. */
   tell(message, atMs = Date.now()) {
+    if (message.type === "locked") return this._askToken(message.reason);
     if (!reduce(this.state, message, atMs)) return;
     this.recorder.take(message, atMs);
     if (message.type === "pool_event") this._followUp(message);
@@ -80,6 +82,16 @@ class App {
 
   retryNow() {
     this._source.retryNow();
+  }
+
+  /** The pool is not open: ask for a token, and go on with it. */
+  _askToken(reason) {
+    this._source.stop(); // who comes without a token too often is not answered for a while
+    openTokenDialog(reason, (token) => {
+      this.rest.remember(token);
+      for (const question of Object.values(this.questions)) question.again();
+      this._source = liveSource(this);
+    });
   }
 
   _question(name, path, pace) {

@@ -42,6 +42,7 @@ export function missing(answer, what) {
   if (!answer) return `Asking for ${what}.`;
   if (!answer.error) return null;
   if (answer.code === "ABSENT") return `This gateway does not offer ${what}.`;
+  if (answer.code === "FORBIDDEN" || answer.code === "UNAUTHORIZED") return `Your token does not let you see ${what}.`;
   if (answer.code === "RATE_LIMITED") return `The gateway takes no more questions from this address for a moment; ${what} will come later.`;
   return `No ${what} now: ${answer.error}.`;
 }

@@ -15,26 +15,37 @@ export class Rest {
   /** `base` ends in a slash; `tell` takes messages for the reducer; `isClosed` says that nothing is to be asked. */
   constructor(base, tell, isClosed = () => false) {
     this._isClosed = isClosed;
+    this.token = sessionStorage.getItem("rpn.token") ?? "";
     this.base = base;
     this._tell = tell;
+  }
+
+  /** The token for a pool that asks for one; kept as long as this tab is open. */
+  remember(token) {
+    this.token = token;
+    sessionStorage.setItem("rpn.token", token);
   }
 
   /** The answer's JSON. Raises RestError. */
   async call(method, path, body, { signal } = {}) {
     if (this._isClosed()) throw new RestError("this is a recording", "RECORDING", 0);
-    const response = await this._fetch(method, path, body, signal);
+    const response = await this.fetch(method, path, body === undefined ? {} : { body: JSON.stringify(body), type: "application/json" }, signal);
     this._tell({ type: "stale", stale: response.headers.get("X-RPN-Stale") === "1" });
     const told = await response.json().catch(() => ({}));
     if (response.ok) return told;
+    if (response.status === 401) this._tell({ type: "locked", reason: this.token ? told.error : "" });
     const retryAfterMs = 1000 * Number(response.headers.get("Retry-After") ?? 0);
     throw new RestError(told.error ?? `status ${response.status}`, told.code ?? "UNKNOWN", response.status, retryAfterMs);
   }
 
-  async _fetch(method, path, body, signal) {
-    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  /** The response as it comes; a pool that is not open is shown the token. Raises RestError. */
+  async fetch(method, path, { body, type } = {}, signal) {
+    const headers = new Headers();
+    if (type) headers.set("Content-Type", type);
+    if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     const options = { method, headers, cache: "no-store", signal: signal ? AbortSignal.any([signal, limit]) : limit };
-    if (body !== undefined) options.body = JSON.stringify(body);
+    if (body !== undefined) options.body = body;
     try {
       return await fetch(new URL(path, this.base), options);
     } catch (error) {
@@ -62,6 +73,15 @@ export class Question {
     this._askers.add(asker);
     this._plan(0);
     return () => this._askers.delete(asker);
+  }
+
+  /** What stood in the way is gone: ask at once. */
+  again() {
+    this._pauseMs = this._notBeforeMs = 0;
+    clearTimeout(this._timer);
+    this._timer = undefined;
+    this._lastMs = -Infinity;
+    this._plan(0);
   }
 
   /** Something happened: ask soon, if anybody looks. */
@@ -96,9 +116,9 @@ export class Question {
   }
 
   _failed(error) {
-    const absent = error.status === 404 || error.status === 405;
+    const absent = [401, 403, 404, 405].includes(error.status);
     const doubled = Math.min(LONGEST_MS, Math.max(this._everyMs, 2 * this._pauseMs));
     this._pauseMs = error.retryAfterMs || (absent ? ABSENT_RETRY_MS : error.status === 0 ? this._minMs : doubled);
-    this._tell({ type: "answer", name: this.name, error: error.message, code: absent ? "ABSENT" : error.code });
+    this._tell({ type: "answer", name: this.name, error: error.message, code: [404, 405].includes(error.status) ? "ABSENT" : error.code });
   }
 }

@@ -7,6 +7,7 @@ const LOG_LIMIT = 20_000;
 /** The pool, watched live. */
 export function liveSource(app) {
   const link = new Link(app.base.href, {
+    token: () => app.rest.token,
     greet: () => ({ type: "observe", accepts: ["events"] }),
     onMessages: (messages) => messages.forEach((message) => app.tell(message)),
     onState: (state) => app.tell({ type: "link", state }),

@@ -28,7 +28,7 @@ export function connectionWords({ link, liveMs }, nowMs) {
   if (link.name === "connecting") {
     return liveMs ? ["away", "reconnecting", `No connection to the pool${since}.${asOf}`] : ["connecting", "connecting", ""];
   }
-  if (link.name === "closed") return ["away", "disconnected", `Disconnected${since}.${asOf}`];
+  if (link.name === "closed") return ["away", "no token", `This pool asks for a token; reload the page to enter one.${asOf}`];
   if (link.stale) {
     const at = clock(link.sinceMs).slice(0, 5);
     return ["stale", `stale since ${at}`, `The gateway has lost the pool's server since ${clock(link.sinceMs)}. What you see is how it was then.`];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
@@ -92,3 +93,11 @@ def _shares_of(page: Any, allocation_id: str) -> dict[str, str]:
         allocation_id,
     )
     return found
+
+
+def test_a_page_of_ones_own_watches_the_pool_by_the_same_client(viewer: Viewer) -> None:
+    example = Path(__file__).parents[2] / "examples" / "javascript" / "watch.html"
+    viewer.page.route("**/watch.html", lambda route: route.fulfill(path=str(example)))
+    viewer.page.goto(f"{viewer.url}/watch.html")
+    with FakeDevice(viewer.url, "seen", "Seen elsewhere", cpuUsage=7, cpuAvailable=93):
+        expect(viewer.page.locator("#devices")).to_contain_text("Seen elsewhere: 7 %")

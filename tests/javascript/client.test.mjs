@@ -136,6 +136,24 @@ test("who was superseded stays away for long, who was asked to come back does", 
   assert.equal(waitMs({}, 99, 1), 5_000);
 });
 
+test("a token is shown with every connection", async () => {
+  const shown = [];
+  const sockets = fakeSockets();
+  class Guarded extends sockets.FakeSocket {
+    constructor(url, protocols, options) {
+      super(url);
+      shown.push(options.headers.Authorization);
+    }
+  }
+  const pool = new Pool("http://here:3000", { WebSocket: Guarded, token: () => "secret", random: () => 0.5 });
+  await Promise.resolve();
+  sockets.last().end();
+  mock.timers.tick(5_000);
+  await Promise.resolve();
+  assert.deepEqual(shown, ["Bearer secret", "Bearer secret"]);
+  pool.close();
+});
+
 test("an observer only watches", () => {
   const { pool, last } = live({ observe: true });
   assert.deepEqual(last().sent[0], { type: "observe", accepts: ["events"], requestId: "greeting" });

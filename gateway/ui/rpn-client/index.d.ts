@@ -115,7 +115,9 @@ export type LinkState =
 
 export interface LinkOptions {
   /** the class, where there is no global one */
-  WebSocket?: new (url: string) => unknown;
+  WebSocket?: new (url: string, ...shown: any[]) => unknown;
+  /** for pools that ask for one: the token, or what answers it anew for each connection */
+  token?: string | (() => string | undefined);
   /** between 0 and 1, like Math.random */
   random?: () => number;
   /** 0: never ask how far away the gateway is */

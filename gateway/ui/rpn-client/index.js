@@ -8,15 +8,11 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
-const SUPERSEDED_WAIT_MS = 60_000;
-/** Two clients with one device id would otherwise drive each other out for ever. */
-const STABLE_MS = 10_000;
-/** A connection that lasted this long was a good one: the next wait is short again. */
+const SUPERSEDED_WAIT_MS = 60_000; // Two clients with one device id would otherwise drive each other out for ever.
+const STABLE_MS = 10_000; // A connection that lasted this long was a good one: the next wait is short again.
 const PING_EVERY_MS = 5_000;
-const FIRST_PING_MS = 500;
-/** The first moments are busy with the first list: what they would tell is not the distance. */
-const ANSWER_LIMIT_MS = 10_000;
-/** Without an opened socket, a first message or a pong for this long, the connection is dead. */
+const FIRST_PING_MS = 500; // The first moments are busy with the first list: what they would tell is not the distance.
+const ANSWER_LIMIT_MS = 10_000; // Without an opened socket, a first message or a pong for this long, the connection is dead.
 const RETRY_MS = 1_500;
 const GREETING_ID = "greeting";
 const UNAVAILABLE = new Set(["STORE_UNAVAILABLE", "QUEUE_FULL", "DRAINING"]);
@@ -48,6 +44,20 @@ export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * What a WebSocket is opened with to show `token`: its arguments after the address. Browsers cannot send
+ * headers with one; they get a ticket for the token, good for one use, and name it as a subprotocol.
+ */
+async function admission(url, token) {
+  const headers = { Authorization: `Bearer ${token}` };
+  if (!globalThis.document) return [[], { headers }];
+  const asked = new URL(url.replace(/^ws/, "http").replace(/ws$/, "api/tickets"));
+  const response = await fetch(asked, { method: "POST", headers });
+  const told = await response.json();
+  if (!response.ok) throw new PoolError(told.error, told.code);
+  return [["rpn", told.ticket]];
+}
+
 /** How long to wait before the next connection: anything up to a bound that doubles with each failure. */
 export function waitMs(ending, failures, chance) {
   if (ending.superseded) return SUPERSEDED_WAIT_MS * (1 + chance);
@@ -72,6 +82,7 @@ export class Link {
     this._onOnline = onOnline;
     this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
     if (!this._WebSocket) throw new TypeError("no WebSocket here: give its class as the option `WebSocket`");
+    this._token = typeof options.token === "function" ? options.token : () => options.token;
     this._random = options.random ?? Math.random;
     this._pingEveryMs = options.pingEveryMs ?? PING_EVERY_MS;
     this._turn = Math.floor(this._random() * this._urls.length);
@@ -129,8 +140,17 @@ export class Link {
     this._become({ name: "connecting" });
     const url = this._urls[this._turn++ % this._urls.length];
     const visit = { beganMs: Date.now(), greeted: false, ended: false };
-    const socket = (this._socket = new this._WebSocket(url));
     visit.deadline = this._after(ANSWER_LIMIT_MS, () => this._end(visit, "the gateway does not answer"));
+    const token = this._token();
+    if (!token) return this._open(visit, url);
+    admission(url, token).then(
+      (shown) => visit.ended || this._open(visit, url, ...shown),
+      (error) => this._end(visit, error.message),
+    );
+  }
+
+  _open(visit, url, ...shown) {
+    const socket = (this._socket = new this._WebSocket(url, ...shown));
     socket.onopen = () => socket.send(JSON.stringify({ ...this._greet(), requestId: GREETING_ID }));
     socket.onmessage = ({ data }) => visit.ended || this._hear(visit, JSON.parse(data));
     socket.onerror = NOTHING; // a close follows, and says as much
@@ -180,7 +200,7 @@ export class Link {
     if (visit.ended || this.state.name === "closed") return;
     visit.ended = true;
     this._clearTimers();
-    if (code === undefined) this._socket.close(1000);
+    if (code === undefined) this._socket?.close(1000);
     const superseded = code === 1008 && String(reason).startsWith("superseded");
     const lasted = visit.greeted && Date.now() - visit.beganMs >= STABLE_MS;
     this._failures = lasted || visit.returnAfterMs !== undefined ? 0 : this._failures + 1;
@@ -203,9 +223,7 @@ export class Submission {
     this.result.catch(NOTHING); // a result that nobody awaits is no reason for a complaint
   }
 
-  then(resolved, rejected) {
-    return this.result.then(resolved, rejected);
-  }
+  then(resolved, rejected) { return this.result.then(resolved, rejected); }
 
   _finish(outcome) {
     const failed = outcome?.success === false;
@@ -243,9 +261,7 @@ export class Pool {
     });
   }
 
-  get state() {
-    return this._link.state;
-  }
+  get state() { return this._link.state; }
 
   /** Hear of `"message"`, `"state"` or a message's type; answers how to stop it. */
   on(type, listener) {

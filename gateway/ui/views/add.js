@@ -8,9 +8,11 @@ import { webSocketUrl } from "../rpn-client/index.js";
 const LOOPBACK = /^(localhost|127\.|\[::1\])/;
 
 /** `[title, steps]` by platform; a step is `[what it does, the line to type]`. */
-function platforms(server) {
+function platforms(server, isGuarded) {
   const install = (pip) => ["Once: install (Python 3.11 or newer)", `${pip} install resource-pooling-network`];
-  const join = ["Join, for as long as it runs", `rpn agent --server ${server}`];
+  const join = isGuarded
+    ? ["Join: it asks for a join token, which an administrator makes with `rpn token create join`", `rpn agent join ${server}`]
+    : ["Join, for as long as it runs", `rpn agent --server ${server}`];
   return {
     linux: ["Linux", [install("python3 -m pip"), join]],
     macos: ["macOS", [install("python3 -m pip"), join]],
@@ -29,7 +31,7 @@ class AddView {
 
   constructor(app, { params }) {
     this._page = app.base.href;
-    this._platforms = platforms(webSocketUrl(app.base.href));
+    this._platforms = platforms(webSocketUrl(app.base.href), Boolean(app.rest.token));
     this._steps = h("ol", { class: "steps" });
     this._choice = segments("Platform", Object.entries(this._platforms).map(([key, [title]]) => [key, title]), (key) => this._choose(key));
     this._code = h("img", { class: "qr", width: 200, height: 200, alt: `QR code of ${this._page}`, hidden: true });
@@ -60,7 +62,7 @@ class AddView {
   /** The code is drawn by the gateway; what it says travels in a body, never in an address. */
   async _draw(app) {
     try {
-      const response = await fetch(new URL("ui/qr.svg", app.base), { method: "POST", body: this._page });
+      const response = await app.rest.fetch("POST", "ui/qr.svg", { body: this._page });
       if (!response.ok) throw new Error((await response.json()).error);
       this._code.src = URL.createObjectURL(await response.blob());
       this._code.hidden = false;

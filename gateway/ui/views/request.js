@@ -29,7 +29,7 @@ class RequestView {
     this._wanted = { cpu: number("cpu", 100), memory: number("memory", 512), storage: number("storage", 0), gpu: params.get("gpu") === "yes" };
     this._devices = number("devices", 0);
     this._spread = params.get("strategy") === "spread";
-    this._verdict = h("h2", { class: "verdict", role: "status", "aria-live": "polite" }, "…");
+    this._verdict = h("h2", { class: "verdict" }, "…");
     this._why = h("div", { class: "why" });
     this._shares = h("ul", { class: "shares" });
     this._held = h("div", { class: "held" });
@@ -39,7 +39,7 @@ class RequestView {
     this.element = h("section", {}, h("div", { class: "toolbar" }, h("h1", {}, "Try a request"), h("p", { class: "hint" }, "Nothing is reserved until you say so.")),
       h("div", { class: "columns request" }, this._form(),
         h("div", { class: "stack live-data" },
-          h("div", { class: "panel" }, this._verdict, this._why, this._shares, h("p", { class: "line" }, this._reserve), this._held),
+          h("div", { class: "panel" }, h("div", { role: "status" }, this._verdict), this._why, this._shares, h("p", { class: "line" }, this._reserve), this._held),
           h("div", { class: "panel" }, h("div", { class: "panel-head" }, h("h2", {}, "Copy as"), this._copies.element, copyButton(() => this._code.textContent)), this._code))));
     this._copyAs("curl");
     this._changed();
