@@ -14,12 +14,15 @@ from scheduler.open_tasks import OpenTask, OpenTasks
 from scheduler.orders import Orders
 from scheduler.placement import best_fit
 from scheduler.reasons import Reasons
+from scheduler.reservation import Reservation
 from scheduler.shortfall import feasible
 from scheduler.standing import WHY
 
 PAUSE_MS = 20
 """how long the mirror is given to catch up after the store skipped an assignment"""
 REVIEW_EVERY_MS = 250
+SKIP_AHEAD = 256
+"""lines of tasks that may be found not to fit before a round ends: it must be short beside the lease"""
 INFEASIBLE = "infeasible:"
 """how the store calls a need that no device could ever hold; it is due since it became so"""
 
@@ -41,6 +44,7 @@ class Assigner:
         self._infeasible_limit_ms = int(desk.settings.infeasible_limit_s * 1000)
         self._fence = desk.fence
         self._number = 0
+        self._reservation = Reservation(tasks)
         self._tried = (-1, -1)
         """the state of ledger and queue after the last whole round"""
         self._reviewed_ms = 0
@@ -56,12 +60,18 @@ class Assigner:
         """One pass over the queue, of at most `limit` assignments; whether it was cut short."""
         if not self.wanted(now_ms):
             return False
+        reserved = self._reservation.holder()
+        if reserved is not None and self._place(reserved, now_ms):
+            self._reservation.release()
+        blocked: list[OpenTask] = []
         queue_round = self._tasks.queue.round(self._tasks.usage)
         placed = 0
         while placed < limit:
             turn = queue_round.next()
-            if turn is None:
+            if turn is None or len(blocked) >= SKIP_AHEAD:
                 self._tried = self._ledger.revision, self._tasks.queue.revision
+                if self._reservation.holder() is None:
+                    self._reservation.choose(blocked, self._ledger.workers.values())
                 return False
             key, _ = turn
             task = self._tasks.get(key)
@@ -71,6 +81,7 @@ class Assigner:
             else:
                 queue_round.blocked()
                 if task is not None:
+                    blocked.append(task)
                     self._reasons.waits(task)
         return True
 
@@ -150,7 +161,10 @@ class Assigner:
 
     def _place(self, task: OpenTask, now_ms: int) -> bool:
         """Give the task to the device that fits best; its submitter's own comes last."""
-        offer = best_fit(task.need, self._ledger.workers.values(), last=task.task.submitter_id)
+        barred = self._reservation.bars(task)
+        workers = self._ledger.workers.values()
+        offers = [each for each in workers if each.device_id != barred] if barred else workers
+        offer = best_fit(task.need, offers, last=task.task.submitter_id)
         presence = self._courier.presence(offer.device_id) if offer is not None else ""
         if offer is None or not presence:
             return False
@@ -167,6 +181,7 @@ class Assigner:
         self._tasks.move(decision, task, turn, now_ms)
         self._orders.give(decision, task, presence)
         self._foreman.assigned(task, now_ms)
+        self._tasks.served(task.task.submitter_id)
         self._counts.attempts += 1
         self._counts.waits.took(max(0, now_ms - lives.queued_ms(before)) / 1000)
         return True

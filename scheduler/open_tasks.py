@@ -21,6 +21,8 @@ from scheduler.life import Turn
 from scheduler.queue import Queue, TaskKey, Usage
 from scheduler.standing import OPEN
 
+TURNS_LIMIT = 10_000
+"""submitters whose last turn is remembered"""
 SHARED_LIMIT = 4096
 """different requirements that are remembered"""
 
@@ -93,6 +95,9 @@ class OpenTasks:
         self._used: dict[str, tuple[Amounts, int]] = {}
         self.reserved = NOTHING
         """by all attempts together"""
+        self._turn = 0
+        self._turns: dict[str, int] = {}
+        """when each submitter had its turn, the latest last"""
         self._shared = Shared()
         self.alarms = Alarms[OpenTask]()
         self._resting: dict[TaskKey, int] = {}
@@ -164,10 +169,18 @@ class OpenTasks:
         return len(self._by_attempt)
 
     def usage(self, submitter_id: str) -> Usage:
-        """The largest part of any dimension of the pool that its tasks have, and how many run."""
+        """The largest part of any dimension of the pool that its tasks have, how many run, its last turn."""
         used, count = self._used.get(submitter_id, (NOTHING, 0))
         parts = [mine / all_ for mine, all_ in zip(used, self._ledger.total, strict=True) if all_ > 0]
-        return max(parts, default=0.0), count
+        return max(parts, default=0.0), count, self._turns.get(submitter_id, 0)
+
+    def served(self, submitter_id: str) -> None:
+        """It had its turn: among those that have as little, the others come first."""
+        self._turn += 1
+        self._turns.pop(submitter_id, None)
+        self._turns[submitter_id] = self._turn
+        if len(self._turns) > TURNS_LIMIT:
+            del self._turns[next(iter(self._turns))]
 
     def add(self, stored: StoredTask, now_ms: int) -> OpenTask:
         """A task as the store has it."""

@@ -16,8 +16,8 @@ from scheduler.amounts import Amounts
 
 TaskKey = tuple[str, str]
 """(submitter, task id)"""
-Usage = tuple[float, int]
-"""a submitter's dominant share of the pool, and how many of its tasks run"""
+Usage = tuple[float, int, int]
+"""a submitter's dominant share of the pool, how many of its tasks run, and when it last had its turn"""
 
 
 class Waiting(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rpn.model import Requirements, TaskState
-from tests.support.scheduling import CORE, FakeStore, Leadership, resources, small_pool, task
+from rpn.store.records import DoneEntry
+from tests.support.scheduling import CORE, GOOD, FakeStore, Leadership, resources, small_pool, task
 
 
 @pytest.fixture
@@ -73,3 +74,38 @@ def test_the_same_state_gives_the_same_plan(store: FakeStore) -> None:
         return [pool.allocations, pool.lives, pool.mail]
 
     assert plan() == plan()
+
+
+def test_small_work_does_not_starve_a_task_that_waits_for_a_gpu(store: FakeStore) -> None:
+    store.join("sub", None, accepts=("acks",))
+    store.join("g", resources(cores=2, gpu=True))
+    leads = Leadership(store)
+    half = Requirements(cpu=100)
+    store.submit(task("s0", requirements=half))
+    store.submit(task("s1", requirements=half))
+    leads.rounds()
+    store.submit(task("big", requirements=Requirements(cpu=200, gpu=True)))
+    leads.rounds()
+    for number in range(2, 6):
+        store.submit(task(f"s{number}", "other", requirements=half))
+        oldest = store.assignments("g")[number - 2]
+        store.say(DoneEntry("g", oldest.task_id, oldest.attempt, True, GOOD))
+        leads.rounds()
+        if store.state("big") is TaskState.ASSIGNED:
+            break
+    assert store.state("big") is TaskState.ASSIGNED
+    assert store.lives["other", "s2"].state is TaskState.QUEUED
+
+
+def test_a_long_queue_delays_anothers_first_task_by_no_more_than_one_run(store: FakeStore) -> None:
+    store.join("d", resources(cores=1))
+    leads = Leadership(store)
+    for number in range(500):
+        store.submit(task(f"a{number}", "greedy"))
+    leads.rounds(6)
+    store.submit(task("b", "modest"))
+    leads.rounds()
+    running = store.assignments("d")[-1]
+    store.say(DoneEntry("d", running.task_id, running.attempt, True, GOOD))
+    leads.rounds()
+    assert store.assignments("d")[-1].task_id == "b"

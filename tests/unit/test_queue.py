@@ -25,7 +25,7 @@ def order(found: Queue, *, fits: Amounts = BIG, room: int = 99) -> list[str]:
     """The ids in the order in which they are placed."""
     counts: Counter[str] = Counter()
     placed: list[str] = []
-    turns = found.round(lambda submitter_id: (float(counts[submitter_id]), counts[submitter_id]))
+    turns = found.round(lambda submitter_id: (float(counts[submitter_id]), counts[submitter_id], 0))
     while (turn := turns.next()) is not None:
         (submitter_id, task_id), need = turn
         if len(placed) < room and fits.covers(need):
@@ -67,7 +67,7 @@ def test_a_task_that_comes_back_has_the_place_of_its_age() -> None:
 
 def test_a_round_asks_once_for_a_need_that_does_not_fit() -> None:
     found = queue(*[("s", f"t{n}", 0, BIG, n) for n in range(100)], ("other", "t", 0, BIG, 1))
-    turns = found.round(lambda _: (0.0, 0))
+    turns = found.round(lambda _: (0.0, 0, 0))
     asked = 0
     while turns.next() is not None:
         asked += 1
