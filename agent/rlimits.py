@@ -11,6 +11,8 @@ from typing import Any
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 OPEN_FILES_LIMIT = 1024
+BEYOND = 32
+"""How many processes more than allowed the kernel lets be, so that the guard sees that there are too many."""
 MB = 2**20
 
 
@@ -23,7 +25,7 @@ def hold_to(limits: Mapping[str, Any], *, alone: bool) -> None:
         _lower(resource.RLIMIT_FSIZE, int(limits["storage_mb"] * MB))
     if "processes" in limits:
         # The guard counts too, and says so clearly; this holds when it is too late for that.
-        room = 2 * limits["processes"]
+        room = limits["processes"] + BEYOND
         _lower(resource.RLIMIT_NPROC, room if alone else room + limits["others"])
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 CAN_SPAWN = hasattr(socket, "send_fds") and hasattr(os, "fork")
 """False on Windows, where an agent shows its machine but runs no tasks."""
-WARDEN_END_LIMIT_S = 5.0
+WARDEN_END_LIMIT_S = 15.0
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")
 _FULL_S = 0.005
 

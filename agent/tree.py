@@ -13,12 +13,19 @@ assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 
 def kill(top: int) -> None:
-    """Kill a process, its group, and what is below it."""
-    below = proc.descendants(top)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(top, signal.SIGKILL)
-    for pid in (top, *below):
+    """Kill a process, its group, and what is below it.
+
+    The group comes first: that is one step for the kernel, which nothing that forks can outrun.
+    """
+    kill_group(top)
+    for pid in (*proc.descendants(top), top):
         _send(pid, signal.SIGKILL)
+
+
+def kill_group(leader: int) -> None:
+    """Kill all that is still in the group that this process began, also after its end."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def signal_all(top: int, number: signal.Signals) -> None:

@@ -41,6 +41,8 @@ PRIORITY = -5
 """So that it has its turn even among hundreds of processes that all want to run."""
 KILL_LIMIT_S = 1.0
 """How long we wait for killed processes to be gone before we go on without them."""
+END_LIMIT_S = 10.0
+"""The same when we end ourselves: what we leave then nobody ends."""
 STRAY_S = 1.0
 """How often we look for processes that have left their task's session."""
 _FDS_AT_ONCE = 48
@@ -209,6 +211,8 @@ class Warden:
         deadline_s = time.monotonic() + GRACE_S
         while (left := self._survivors(leader)) and time.monotonic() < deadline_s:
             time.sleep(0.001)
+        if left:
+            tree.kill_group(leader)
         deadline_s = time.monotonic() + KILL_LIMIT_S
         while self._kill_strays(of=leader) and time.monotonic() < deadline_s:
             time.sleep(0.001)
@@ -250,7 +254,9 @@ class Warden:
 
     def _end_everything(self) -> None:
         self._channel.close()
-        deadline_s = time.monotonic() + KILL_LIMIT_S
+        for leader in self._tasks:
+            tree.kill_group(leader)
+        deadline_s = time.monotonic() + END_LIMIT_S
         while (left := proc.children(os.getpid())) and time.monotonic() < deadline_s:
             for pid in left:
                 tree.kill(pid)
