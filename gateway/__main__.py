@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gateway.app import Gateway
 from gateway.server import listen, server_for, widened
+from gateway.tls import tls_context
 from rpn.errors import RPNError, StoreFormatError
 from rpn.exposure import check_exposure, exposed
 from rpn.observe import configure_logging
@@ -27,11 +28,12 @@ GC_THRESHOLD = (50_000, 20, 50)
 async def run(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     stop = stop_on_signals()
+    tls = tls_context(settings)
     listener = listen(settings)
     connection = Connection(settings.redis_url, pool=settings.pool, durability=settings.durability)
     gateway = Gateway(settings, connection)
-    server = server_for(gateway.asgi)
-    log.info("listening on %s:%d", *listener.getsockname()[:2])
+    server = server_for(gateway.asgi, tls=tls)
+    log.info("listening on %s:%d%s", *listener.getsockname()[:2], " by TLS" if tls is not None else "")
     if exposed(settings):
         log.warning("open on %s: whoever reaches it may use this pool (RPN_INSECURE_OPEN)", settings.host)
 

@@ -12,6 +12,7 @@ from gateway.gatekeeper import Gatekeeper
 from gateway.guard import Guard
 from gateway.hub import Hub
 from gateway.keyring import Keyring
+from gateway.metrics import Counters
 from gateway.registrar import Registrar
 from gateway.token_routes import TokenRoutes
 from rpn.errors import Revoked, StoreUnavailable
@@ -41,6 +42,7 @@ class Access:
         keys: Keys,
         hub: Hub,
         replica: Replica,
+        counters: Counters,
         *,
         now_ms: Callable[[], int],
     ) -> None:
@@ -54,7 +56,9 @@ class Access:
         self._auditor = Auditor(self._audit)
         self._keyring = Keyring(self._store, now_ms=now_ms)
         self._keyring.on_change = self._close_revoked
-        self.gatekeeper = Gatekeeper(self._keyring if self._guarded else None, self._tickets, self._auditor)
+        self.gatekeeper = Gatekeeper(
+            self._keyring if self._guarded else None, self._tickets, self._auditor, counters
+        )
         self.registrar = Registrar(
             hub, replica, self._keyring, self._store, self._auditor, device_limit=settings.device_limit
         )

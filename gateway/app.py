@@ -29,6 +29,7 @@ from gateway.relay import Relay
 from gateway.uplink import Uplink
 from gateway.watch import Watch
 from rpn.errors import StoreUnavailable
+from rpn.exposure import exposed
 from rpn.replica import Change, Replica
 from rpn.service import Job, after
 from rpn.settings import GatewaySettings
@@ -64,7 +65,7 @@ class Gateway:
         self._errands = Errands(connection, counters)
         self._relay = Relay(connection, keys, self._hub, self._uplink, self._errands)
         self._access = Access(
-            settings, connection, keys, self._hub, self._replica, now_ms=self._follower.now_ms
+            settings, connection, keys, self._hub, self._replica, counters, now_ms=self._follower.now_ms
         )
         tasks = Tasks(connection, keys)
         self._desk = Desk(
@@ -184,4 +185,5 @@ class Gateway:
             follower_resyncs=self._follower.resyncs,
             events=self._follower.events,
             bus_s=self._follower.delay_ms / 1000,
+            insecure_open=exposed(self._settings),
         )

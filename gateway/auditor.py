@@ -10,6 +10,7 @@ import msgspec
 
 from rpn.errors import StoreUnavailable
 from rpn.store.audit import Audit, Deed
+from rpn.tokens import without_tokens
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Auditor:
         self._waiting: Counter[Deed] = Counter()
 
     def note(self, who: str, what: str, outcome: str, address: str = "") -> None:
-        deed = Deed(who, what, outcome, address)
+        deed = Deed(who, without_tokens(what), outcome, address)
         self._waiting[deed if deed in self._waiting or len(self._waiting) < WAITING_LIMIT else TOO_MANY] += 1
 
     async def run(self) -> None:

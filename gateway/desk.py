@@ -14,6 +14,7 @@ from gateway.errands import Errands
 from gateway.hub import Hub
 from gateway.limits import check_payload, check_requirements, check_ttl
 from gateway.peer import Peer
+from gateway.rations import task_limits
 from gateway.registrar import Registrar
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
@@ -217,6 +218,7 @@ class Desk:
         task = message.task
         check_payload(task.data, "task.data")
         task = msgspec.structs.replace(task, submitter_id=peer.device_id)
+        limits = task_limits(self._task_limits, peer.session.bearer)
 
         def answered(answer: Submitted | RPNError) -> None:
             if isinstance(answer, RPNError):
@@ -231,7 +233,7 @@ class Desk:
             self._tell(peer, status)
             self._tell_result(peer, task.id, answer.result)
 
-        self._errands.add(peer, self._tasks.submit(task, self._task_limits), answered)
+        self._errands.add(peer, self._tasks.submit(task, limits), answered)
 
     def _task_cancel(self, peer: Peer, message: TaskCancel) -> None:
         mark_ms = int(self._settings.task_retention_s * 1000)

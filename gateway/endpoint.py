@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.answers import error_response
 from gateway.bearers import bearer_of
 from gateway.compact import SUBPROTOCOL, Compact
 from gateway.desk import Desk
@@ -15,13 +16,14 @@ from gateway.hub import Hub
 from gateway.metrics import Counters
 from gateway.peer import Peer
 from gateway.proof import make_nonce
+from gateway.rations import Ration, Rations
 from gateway.roles import Action
 from gateway.session import State
 from gateway.uplink import Uplink
 from gateway.voices import Discreet
 from gateway.wire import EXTENSION, Wire
 from rpn.codec import decode_from_client, request_id_of
-from rpn.errors import RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
+from rpn.errors import RateLimited, RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
 from rpn.messages import FromClient
 from rpn.proof import NONCE_HEADER
 from rpn.settings import GatewaySettings
@@ -95,6 +97,22 @@ class Reception:
         self._peer.close(error)
 
 
+class RationedReception(Reception):
+    """Of a client whose token has a quota."""
+
+    def __init__(self, peer: Peer, desk: Desk, hub: Hub, counters: Counters, ration: Ration) -> None:
+        super().__init__(peer, desk, hub, counters)
+        self._ration = ration
+
+    def _take(self, message: FromClient) -> None:
+        try:
+            self._ration.take(self._loop.time())
+        except RateLimited as error:
+            self._refuse(error, message.request_id)
+        else:
+            super()._take(message)
+
+
 class Endpoint:
     """`/ws`, as an ASGI application."""
 
@@ -106,14 +124,30 @@ class Endpoint:
         self._hub = hub
         self._uplink = uplink
         self._counters = counters
+        self._rations = Rations()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        bearer = bearer_of(scope)
+        try:
+            ration = self._rations.open(bearer, asyncio.get_running_loop().time())
+        except RateLimited as error:
+            self._counters.refused[error.code] += 1
+            await receive()  # websocket.connect
+            await error_response(error)(scope, receive, send)
+            return
+        try:
+            await self._serve(scope, receive, send, ration)
+        finally:
+            if ration is not None:
+                self._rations.close(bearer)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, ration: Ration | None) -> None:
         wire = cast("Wire", scope["extensions"][EXTENSION])
         loop = asyncio.get_running_loop()
         limit = self._settings.outbox_limit_kib * 1024
         bearer = bearer_of(scope)
         peer = Peer(wire, scope["client"][0], outbox_limit=limit, now_s=loop.time(), bearer=bearer)
-        wire.receiver = Reception(peer, self._desk, self._hub, self._counters)
+        wire.receiver = self._reception(peer, ration)
         await receive()  # websocket.connect
         self._hub.connect(peer)
         code = 1006
@@ -128,6 +162,11 @@ class Endpoint:
             timer.cancel()
             self._hub.disconnect(peer)
             self._gone(peer, for_good=wire.closed_by_peer or code in FOR_GOOD)
+
+    def _reception(self, peer: Peer, ration: Ration | None) -> Reception:
+        if ration is None:
+            return Reception(peer, self._desk, self._hub, self._counters)
+        return RationedReception(peer, self._desk, self._hub, self._counters, ration)
 
     def _expect_registered(self, peer: Peer) -> None:
         if peer.session.state is State.NEW:

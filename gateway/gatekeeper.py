@@ -11,9 +11,11 @@ from gateway.auditor import Auditor
 from gateway.bearers import EVERYONE, Bearer
 from gateway.keyring import Keyring
 from gateway.limits import Window, rate_address
+from gateway.metrics import Counters
 from gateway.roles import needed
 from rpn.errors import RateLimited, StoreUnavailable, Unauthorized
-from rpn.store.tickets import PREFIX, Tickets
+from rpn.store.tickets import Tickets
+from rpn.tokens import TICKET_PREFIX
 
 WRONG_LIMIT, WRONG_SPAN_S = 10, 60.0
 """wrong tokens that one address may show in this time; a right one always counts"""
@@ -23,11 +25,14 @@ ADDRESSES_KEPT = 10_000
 class Gatekeeper:
     """Admits a request or a connection; in a pool without tokens, everybody."""
 
-    def __init__(self, keyring: Keyring | None, tickets: Tickets, auditor: Auditor) -> None:
+    def __init__(
+        self, keyring: Keyring | None, tickets: Tickets, auditor: Auditor, counters: Counters
+    ) -> None:
         """`keyring` None: RPN_AUTH is open."""
         self._keyring = keyring
         self._tickets = tickets
         self._auditor = auditor
+        self._counters = counters
         self._wrong: dict[str, Window] = {}
 
     async def admit(self, scope: Scope) -> Bearer:
@@ -52,12 +57,13 @@ class Gatekeeper:
             return await self._bearer(keyring, shown)
         except Unauthorized as error:
             address = scope["client"][0] if scope.get("client") else ""
+            self._counters.wrong_tokens += 1
             self._auditor.note("unknown", scope["path"], error.code, address)
             self._count_wrong(address)
             raise
 
     async def _bearer(self, keyring: Keyring, shown: str) -> Bearer:
-        if not shown.startswith(PREFIX):
+        if not shown.startswith(TICKET_PREFIX):
             if not keyring.knows(shown):
                 await keyring.look_again()
             return keyring.bearer(shown)
@@ -85,4 +91,4 @@ def _shown(headers: Headers) -> str:
     if scheme.lower() == "bearer":
         return said.strip()
     offered = (each.strip() for each in headers.get("sec-websocket-protocol", "").split(","))
-    return next((each for each in offered if each.startswith(PREFIX)), "")
+    return next((each for each in offered if each.startswith(TICKET_PREFIX)), "")

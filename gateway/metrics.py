@@ -42,6 +42,7 @@ class Counters:
         self.batch_s = 0.0
         self.steps = 0
         self.resyncs = 0
+        self.wrong_tokens = 0
 
     def sent(self, frames: int, size: int) -> None:
         self.frames += frames
@@ -73,6 +74,7 @@ class Gauges(NamedTuple):
     """heard on the pool's channel"""
     bus_s: float = 0.0
     """from their publishing to our hearing of them, together"""
+    insecure_open: bool = False
 
 
 _COUNTERS = (
@@ -87,6 +89,7 @@ _COUNTERS = (
     ("batch_operations", "Device operations applied.", "batch_operations"),
     ("batch_seconds", "Time that batches took to be applied.", "batch_s"),
     ("steps", "Requests, tasks and reports entered into the store.", "steps"),
+    ("wrong_tokens", "Tokens and tickets shown that are not good (any more).", "wrong_tokens"),
     ("gateway_resyncs", "Times the pool had forgotten this gateway.", "resyncs"),
 )
 _LABELLED = (
@@ -117,6 +120,9 @@ class GatewayCollector(Collector):
         yield _gauge("lagging_clients", "Clients that do not take what is sent.", now.lagging)
         yield _gauge("pool_devices", "Devices of the whole pool, as this gateway sees it.", now.pool_devices)
         yield _gauge("store_up", "1 while the pool's server answers.", int(now.store_up))
+        yield _gauge(
+            "insecure_open", "1 while whoever reaches it from elsewhere may use it.", int(now.insecure_open)
+        )
         yield CounterMetricFamily(
             "rpn_gateway_mirror_resyncs", "Snapshots loaded after the first.", value=now.follower_resyncs
         )

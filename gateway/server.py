@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from asyncio import Protocol
 from collections.abc import Iterator
 from functools import partial
@@ -34,8 +35,10 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_for(app: ASGIApp, *, message_limit: int = MESSAGE_LIMIT) -> Server:
-    """A server for `app` with our WebSocket protocol and our limits."""
+def server_for(
+    app: ASGIApp, *, tls: ssl.SSLContext | None = None, message_limit: int = MESSAGE_LIMIT
+) -> Server:
+    """A server for `app` with our WebSocket protocol and our limits; encrypted if it is given how."""
     return Server(
         uvicorn.Config(
             app,
@@ -43,6 +46,7 @@ def server_for(app: ASGIApp, *, message_limit: int = MESSAGE_LIMIT) -> Server:
             ws=cast("type[Protocol]", partial(Wire, ration=Ration())),
             ws_max_size=message_limit,
             ws_per_message_deflate=False,
+            ssl_context_factory=(lambda config, made: tls) if tls is not None else None,
             lifespan="off",
             log_config=None,
             access_log=False,

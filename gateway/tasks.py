@@ -14,10 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.answers import json_response
+from gateway.bearers import bearer_of
 from gateway.callers import Callers
 from gateway.errands import Errands
 from gateway.guard import Guard, body_of
 from gateway.limits import check_payload
+from gateway.rations import task_limits
 from gateway.waits import Waits
 from rpn.codec import decode_body
 from rpn.errors import BadMessage, LimitReached, NotFound, RPNError, Unavailable
@@ -95,7 +97,8 @@ class TaskRoutes:
         """202 while it is not over, 200 when the same task was submitted before and is."""
         task = _submission(await body_of(request))
         check_payload(task.data, "data")
-        answer = await self._run(self._tasks.submit(task, self._limits, called=True))
+        limits = task_limits(self._limits, bearer_of(request.scope))
+        answer = await self._run(self._tasks.submit(task, limits, called=True))
         body = _standing(task.submitter_id, task.id, answer.state, answer.result)
         location = f"/api/tasks/{quote(task.id, safe='')}?submitter={quote(task.submitter_id, safe='')}"
         return json_response(body, status=_status(answer), headers={"Location": location})

@@ -43,7 +43,6 @@ class Limits(Struct, frozen=True, rename="camel", omit_defaults=True):
     messages_per_s: Count = 0
     connections: Count = 0
     open_tasks: Count = 0
-    share_percent: Annotated[int, Meta(ge=0, le=100)] = 0
 
 
 class Wanted(Struct, frozen=True, rename="camel"):

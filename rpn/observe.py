@@ -9,8 +9,20 @@ from typing import IO
 import msgspec
 
 from rpn.settings import Settings
+from rpn.tokens import without_tokens
 
 _encode = msgspec.json.Encoder().encode
+
+
+class WithoutTokens(logging.Formatter):
+    """Writes what another formatter does, without the secret of any token in it."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_tokens(self._inner.format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,10 +43,8 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(settings: Settings, *, stream: IO[str] = sys.stderr) -> None:
     """Send every logger of the process to `stream` in the chosen form."""
     handler = logging.StreamHandler(stream)
-    if settings.log_format == "json":
-        handler.setFormatter(JsonFormatter())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    lines = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(WithoutTokens(JsonFormatter() if settings.log_format == "json" else lines))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

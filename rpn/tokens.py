@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from rpn.errors import Unauthorized
 
+TICKET_PREFIX = "rpn.ticket."
+"""how a ticket begins; it may stand among a WebSocket's subprotocols"""
 ID_BYTES, SECRET_BYTES = 6, 32
 
 
@@ -28,6 +30,7 @@ class TokenKind(StrEnum):
 _TOKEN = re.compile(
     rf"rpn_({'|'.join(TokenKind)})_([0-9a-f]{{{2 * ID_BYTES}}})_([0-9a-f]{{{2 * SECRET_BYTES}}})"
 )
+_TICKET = re.compile(re.escape(TICKET_PREFIX) + "[0-9a-f]+")
 
 
 class Token(NamedTuple):
@@ -61,5 +64,5 @@ def parse_token(text: str) -> Token:
 
 
 def without_tokens(text: str) -> str:
-    """`text` with the secret of every token in it left out: for whatever is written down."""
-    return _TOKEN.sub(r"rpn_\1_\2_...", text)
+    """`text` with the secret of every token and ticket in it left out: for whatever is written down."""
+    return _TICKET.sub(rf"{TICKET_PREFIX}...", _TOKEN.sub(r"rpn_\1_\2_...", text)) if "rpn" in text else text

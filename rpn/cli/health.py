@@ -10,6 +10,8 @@ import click
 from rpn.settings import AgentSettings, GatewaySettings, load
 
 ANSWER_LIMIT_S = 3
+OWN = "127.0.0.1"
+"""the gateway of this machine: whose certificate, if it has one, is for another name"""
 
 
 @click.command(short_help="Ask gateways whether they are ready.")
@@ -33,7 +35,8 @@ def health(server: str | None) -> None:
 
 def _ready_urls(server: str | None) -> list[str]:
     if server is None and not (os.environ.get("RPN_SERVER") or os.environ.get("RPN_SERVER_FILE")):
-        return [f"http://127.0.0.1:{load(GatewaySettings, os.environ).port}/readyz"]
+        own = load(GatewaySettings, os.environ)
+        return [f"{'https' if own.tls_cert else 'http'}://{OWN}:{own.port}/readyz"]
     servers = load(AgentSettings, os.environ, server=server).server.split(",")
     return [ready_url(address.strip()) for address in servers if address.strip()]
 
@@ -49,10 +52,14 @@ def ready_url(server: str) -> str:
 
 def _ask(url: str) -> str:
     """What is wrong with the gateway; nothing if it is ready."""
+    import ssl
     import urllib.error
     import urllib.request
 
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if url.startswith(f"https://{OWN}:"):
+        handlers.append(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))  # noqa: S323
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(url, timeout=ANSWER_LIMIT_S):
             return ""

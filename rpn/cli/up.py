@@ -13,7 +13,7 @@ import click
 from rpn import __version__
 from rpn.cli.flags import flags_for, with_flags
 from rpn.cli.server_extra import require_server_extra
-from rpn.errors import ServerFailed
+from rpn.errors import BadSettings, ServerFailed
 from rpn.exposure import check_exposure
 from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, StoreSettings, UpSettings, load
 
@@ -48,6 +48,11 @@ def up(redis_url: str | None, no_agent: bool, allow_python: bool, verbose: bool,
         load(kind, environ)  # a bad setting is told once, here, before anything starts
     gateway = load(GatewaySettings, environ, host=settings.host)
     check_exposure(gateway)
+    if gateway.tls_cert or gateway.tls_key:
+        raise BadSettings(
+            "RPN_TLS_CERT, RPN_TLS_KEY: the processes of `rpn up` speak plainly to each other: "
+            "start `rpn gateway` with these, or a proxy that does TLS in front"
+        )
     _run(settings, environ, with_agent=not no_agent, guarded=gateway.auth == "token", verbose=verbose)
 
 

@@ -7,9 +7,8 @@ import secrets
 
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
+from rpn.tokens import TICKET_PREFIX
 
-PREFIX = "rpn.ticket."
-"""how a ticket begins; it may stand among a WebSocket's subprotocols"""
 SECRET_BYTES = 24
 
 
@@ -22,7 +21,7 @@ class Tickets:
 
     async def issue(self, token_id: str, *, lasts_s: float) -> str:
         """A new ticket that stands for this token. Raises StoreUnavailable."""
-        ticket = PREFIX + secrets.token_hex(SECRET_BYTES)
+        ticket = TICKET_PREFIX + secrets.token_hex(SECRET_BYTES)
         await self._connection.command("SET", self._key(ticket), token_id, "PX", int(lasts_s * 1000))
         return ticket
 

@@ -30,8 +30,7 @@ class Quota(Struct, frozen=True, array_like=True):
     messages_per_s: int = 0
     connections: int = 0
     open_tasks: int = 0
-    share_percent: int = 0
-    """of the pool's total, over all its allocations and tasks"""
+    """of each submitter that speaks by it"""
 
 
 class TokenRecord(Struct, frozen=True, array_like=True):

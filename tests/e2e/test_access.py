@@ -18,6 +18,7 @@ from rpn.proof import signed_text
 from rpn.tokens import TokenKind, make_token
 from tests.e2e.conftest import Opened
 from tests.support.gateways import Talker
+from tests.support.guarded import ADMIN
 
 WRONG = make_token(TokenKind.ADMIN).text
 
@@ -225,3 +226,28 @@ async def test_an_open_pool_knows_no_tokens(pool_of: Opened) -> None:
     async with pool_of(1) as pool:
         answer = await pool.gateways[0].get("/api/tokens")
         assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+async def test_a_token_with_a_quota_takes_no_more_and_others_do_not_notice(guarded: Any) -> None:
+    async with guarded() as pool:
+        quota = {"messagesPerS": 5, "connections": 1}
+        token = (await pool.token("submitter", quota=quota))["token"]
+        talker, other = await pool.talk(token, "greedy"), await pool.talk(ADMIN, "other")
+        await talker.expect("devices")
+        with pytest.raises(InvalidStatus) as refused:
+            await pool.talk(token, "second")
+        assert refused.value.response.status_code == 429
+        for each in (talker, other):
+            for number in range(20):
+                await each.say("ping", requestId=str(number))
+            await each.expect("pong" if each is other else "error")
+        assert (await talker.expect("error"))["code"] == "RATE_LIMITED"
+        await other.expect("pong", lambda pong: pong["requestId"] == "19")
+        await talker.close()
+        async with asyncio.timeout(5):  # until its end has been seen
+            while True:
+                try:
+                    await pool.talk(token, "greedy")
+                    break
+                except InvalidStatus:
+                    await asyncio.sleep(0.02)

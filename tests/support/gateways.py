@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.app import Gateway
 from gateway.server import listen, server_for, widened
+from gateway.tls import tls_context
 from rpn.service import serve
 from rpn.settings import GatewaySettings
 from rpn.store.connection import Connection
@@ -39,7 +40,7 @@ class RunningGateway:
     async def _run(self) -> None:
         connection = Connection(self._settings.redis_url)
         gateway = self._gateway = Gateway(self._settings, connection)
-        server = server_for(gateway.asgi)
+        server = server_for(gateway.asgi, tls=tls_context(self._settings))
         served = asyncio.Event()
 
         async def serve_http() -> None:
@@ -65,7 +66,7 @@ class RunningGateway:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._settings.tls_cert else 'http'}://127.0.0.1:{self.port}"
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self._http.get(path, headers=headers)

@@ -137,7 +137,9 @@ class House:
         self.errands = Errands(connection, self.counters)
         self.relay = Relay(connection, KEYS, self.hub, self.uplink, self.errands)
         streets = (self.hub, self.uplink, self.errands, self.relay)
-        self.access = Access(settings, connection, KEYS, self.hub, self.replica, now_ms=store.now_ms)
+        self.access = Access(
+            settings, connection, KEYS, self.hub, self.replica, self.counters, now_ms=store.now_ms
+        )
         records = Requests(connection, KEYS), Tasks(connection, KEYS)
         self.desk = Desk(settings, *streets, self.access.registrar, *records)
         self.watch = Watch(settings, self.hub, self.uplink)

@@ -14,7 +14,7 @@ from gateway.gatekeeper import Gatekeeper
 from gateway.metrics import Counters
 from rpn.store.tickets import Tickets
 
-OPEN = Gatekeeper(None, cast("Tickets", None), cast("Auditor", None))
+OPEN = Gatekeeper(None, cast("Tickets", None), cast("Auditor", None), Counters())
 """of a pool without tokens: it asks nobody"""
 
 

@@ -18,6 +18,7 @@ GAUGES = Gauges(
     follower_resyncs=4,
     events=8,
     bus_s=0.5,
+    insecure_open=True,
 )
 
 

@@ -6,11 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
 from rpn.observe import configure_logging
 from rpn.settings import Settings
+from rpn.tokens import TICKET_PREFIX, TokenKind, make_token
 
 
 @pytest.fixture
@@ -58,3 +60,18 @@ def test_configuring_twice_says_everything_once(said: io.StringIO) -> None:
     configure_logging(Settings(), stream=said)
     logging.getLogger("gateway").info("once")
     assert said.getvalue().count("once") == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_secret_is_written_down_whatever_a_message_or_an_error_holds(
+    said: io.StringIO, form: Literal["text", "json"]
+) -> None:
+    configure_logging(Settings(log_format=form), stream=said)
+    token, ticket = make_token(TokenKind.ADMIN), f"{TICKET_PREFIX}cafe"
+    try:
+        raise ValueError(f"cannot use {token.text}")
+    except ValueError:
+        logging.getLogger("gateway").exception("from %s with %s", token.text, ticket)
+    assert f"rpn_admin_{token.id}_..." in said.getvalue()
+    assert "cafe" not in said.getvalue()
+    assert token.text not in said.getvalue()
