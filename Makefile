@@ -39,6 +39,9 @@ bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, h
 	$(BIN)/python -m bench.idle
 	$(BIN)/python -m bench.requests
 	$(BIN)/python -m bench.compact
+	$(BIN)/python -m bench.scheduler
+	$(BIN)/python -m bench.scheduler.backlog
+	$(BIN)/python -m bench.tasks
 	@$(MAKE) --no-print-directory bench-fanout
 
 # FANOUT=--quick, or whatever else `python -m bench.fanout --help` lists.

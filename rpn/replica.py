@@ -279,6 +279,7 @@ def _sum(values: list[int | float]) -> int | float:
     return sum(values) if all(type(value) is int for value in values) else fsum(values)
 
 
+@lru_cache(maxsize=256)
 def iso(time_ms: int) -> str:
     """`2025-10-20T10:30:00.000Z` for a time in ms since 1970."""
     return f"{_second(time_ms // 1000)}.{time_ms % 1000:03d}Z"

@@ -35,8 +35,8 @@ from scheduler.queue import TaskKey
 from scheduler.reasons import Reasons
 from scheduler.standing import Standing
 
-BATCH = 128
-"""entries of a stream, and assignments, in one round: a round must be short beside the lease"""
+BATCH, BATCH_LIMIT = 128, 1024
+"""entries of a stream, and assignments, in one round: at first, and while rounds are short"""
 ABSENCE_LIMIT_MS = 2000
 """how long the mirror of a new leader may lack a device before that counts as gone"""
 
@@ -56,6 +56,7 @@ class Matchmaker:
         """`poison` is what the leaderships before have failed on."""
         desk = Desk(devices, settings, counts, fence=fence)
         self.ledger = desk.ledger
+        self.batch = BATCH
         self.news = News()
         """what is to be told of what was written"""
         self.orders = Orders()
@@ -132,6 +133,13 @@ class Matchmaker:
             decision.task_entry_processed(entry_id)
         self._counts.entries_dropped += 1
 
+    def pace(self, round_s: float, *, limit_s: float) -> None:
+        """Take more at once while a round, its commit included, is far shorter than it may be."""
+        if round_s > limit_s:
+            self.batch = max(BATCH, self.batch // 2)
+        elif self.unheard >= self.batch and round_s < limit_s / 3:
+            self.batch = min(BATCH_LIMIT, self.batch * 2)
+
     @property
     def queued(self) -> int:
         """Tasks that wait for a device."""
@@ -160,7 +168,7 @@ class Matchmaker:
         self._fold(changes, now_ms)
         self._ring(now_ms)
         self._foreman.reconcile(now_ms)
-        for _ in range(min(BATCH, len(self._task_entries))):
+        for _ in range(min(self.batch, len(self._task_entries))):
             entry_id, entry, stored = self._task_entries.popleft()
             with blaming("tasks", entry_id, entry):
                 if isinstance(entry, ExplainEntry):
@@ -168,14 +176,14 @@ class Matchmaker:
                 else:
                     self._foreman.take(entry_id, entry, stored, now_ms)
         self._allocations.begin(now_ms)
-        for _ in range(min(BATCH, len(self._request_entries))):
+        for _ in range(min(self.batch, len(self._request_entries))):
             request_id, request = self._request_entries.popleft()
             with blaming("requests", request_id, request):
                 if isinstance(request, HoldersEntry):
                     self._overview.device(request_id, request)
                 else:
                     self._allocations.take(request_id, request, now_ms)
-        self._assigner.assign(now_ms, limit=BATCH)
+        self._assigner.assign(now_ms, limit=self.batch)
         self._assigner.review(now_ms)
         self._reasons.tell(now_ms)
         self._courier.forget_old(now_ms)

@@ -17,16 +17,18 @@ from rpn.store.records import StoredTask, SubmitEntry, TaskStreamEntry
 from rpn.store.tasks import Tasks
 from scheduler.counts import Counts
 from scheduler.docket import Item
-from scheduler.matchmaker import BATCH, Matchmaker
+from scheduler.matchmaker import BATCH_LIMIT, Matchmaker
 from scheduler.poison import Poison
 from scheduler.queue import TaskKey
 from scheduler.reporter import Reporter
 from scheduler.standing import Standing
 
-COMMIT_LIMIT = 256
+COMMIT_LIMIT = 512
 """decisions in one commit"""
-UNHEARD_LIMIT = 4 * BATCH
+UNHEARD_LIMIT = 4 * BATCH_LIMIT
 """entries that may wait in memory before we stop reading"""
+ROUND_PART = 20
+"""of the lease: a round should take no more"""
 
 
 class Term:
@@ -108,7 +110,7 @@ class Term:
             while self._matchmaker.unheard >= UNHEARD_LIMIT:
                 self._room.clear()
                 await self._room.wait()
-            intaken = await self._intake.read(block_ms=self._renew_ms, count=BATCH)
+            intaken = await self._intake.read(block_ms=self._renew_ms, count=self._matchmaker.batch)
             if any(intaken):
                 for stream, entry_id in intaken.unreadable:
                     self._matchmaker.drop(stream, entry_id)
@@ -138,6 +140,7 @@ class Term:
                 self._counts.rounds.took(perf_counter() - started_s)
             await self._fetch()
             await self._commit(items)
+            self._matchmaker.pace(perf_counter() - started_s, limit_s=4 * self._renew_ms / 1000 / ROUND_PART)
             self._room.set()
             await self._rest(self._matchmaker.rest_ms(self._clock(), limit_ms=self._renew_ms))
 
