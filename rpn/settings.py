@@ -115,6 +115,8 @@ class SchedulerSettings(StoreSettings, frozen=True, kw_only=True):
     """how long a task waits for a device unless it says otherwise"""
     infeasible_limit_s: Duration = 20
     """how long a task waits that no device of the pool could ever run"""
+    headroom_percent: Annotated[float, Meta(ge=0, le=90)] = 0
+    """of what each device has, never given away"""
     cancel_limit_s: Duration = 10
     """how long a cancelled attempt keeps its share while its agent says nothing"""
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3

@@ -12,6 +12,7 @@ from rpn.store.records import (
     RenewEntry,
     RequestEntry,
 )
+from scheduler.demand import demand_of
 from scheduler.desk import Desk
 from scheduler.holding import ALLOCATION, Holding
 from scheduler.holdings import Holder, Holdings
@@ -127,7 +128,7 @@ class Allocations:
                 return
             if not entry.dry_run:
                 self.holding.let_oldest_go(pending.holder, now_ms)
-        plan = place(entry.requirements, self._ledger.offers.values(), requester=entry.device_id)
+        plan = place(demand_of(entry.requirements, requester=entry.device_id), self._ledger.stock)
         if isinstance(plan, Shortfall):
             self._short(pending, plan, now_ms)
         elif entry.dry_run:

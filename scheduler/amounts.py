@@ -26,30 +26,25 @@ class Amounts(NamedTuple):
         )
 
     def plus(self, other: Amounts) -> Amounts:
-        return Amounts(*(mine + its for mine, its in zip(self, other, strict=True)))
+        return Amounts(
+            self.cpu + other.cpu,
+            self.memory + other.memory,
+            self.storage + other.storage,
+            self.gpu + other.gpu,
+        )
 
     def minus(self, other: Amounts) -> Amounts:
-        return Amounts(*(mine - its for mine, its in zip(self, other, strict=True)))
+        return Amounts(
+            self.cpu - other.cpu,
+            self.memory - other.memory,
+            self.storage - other.storage,
+            self.gpu - other.gpu,
+        )
 
 
 NOTHING = Amounts()
 CLOSED = Amounts(cpu=-1)
 """Less than nothing: it covers no need, not even that of nothing."""
-
-
-class Offer(NamedTuple):
-    """What one device can give now, and what it could give if it were idle."""
-
-    device_id: str
-    device_name: str
-    free: Amounts
-    total: Amounts
-    runs_tasks: bool = False
-
-    @property
-    def shown(self) -> Amounts:
-        """What is free, for people: a closed device has nothing, not less."""
-        return NOTHING if self.free == CLOSED else self.free
 
 
 def needed(requirements: Requirements) -> Amounts:
@@ -66,16 +61,4 @@ def amounts_of(share: Share) -> Amounts:
     """What a share takes from its device."""
     return Amounts(
         share.allocated_cpu, share.allocated_memory, share.allocated_storage, int(share.allocated_gpu)
-    )
-
-
-def share_of(offer: Offer, amounts: Amounts) -> Share:
-    """`amounts` of this device, as clients see it."""
-    return Share(
-        offer.device_id,
-        offer.device_name,
-        amounts.cpu,
-        amounts.memory,
-        amounts.storage,
-        bool(amounts.gpu),
     )

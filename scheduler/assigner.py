@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 
 from rpn.model import TaskState
 from rpn.store.records import TaskLife
 from scheduler import life as lives
-from scheduler.amounts import Amounts
+from scheduler.demand import Demand
 from scheduler.desk import Desk
 from scheduler.foreman import Foreman
 from scheduler.open_tasks import OpenTask, OpenTasks
@@ -24,7 +25,7 @@ REVIEW_EVERY_MS = 250
 SKIP_AHEAD = 256
 """lines of tasks that may be found not to fit before a round ends: it must be short beside the lease"""
 INFEASIBLE = "infeasible:"
-"""how the store calls a need that no device could ever hold; it is due since it became so"""
+"""how the store calls a demand that no device could ever hold; it is due since it became so"""
 
 
 class Assigner:
@@ -49,8 +50,8 @@ class Assigner:
         """the state of ledger and queue after the last whole round"""
         self._reviewed_ms = 0
         self._extent = -1
-        self._infeasible: dict[Amounts, int | None] = {}
-        """need -> since when no device could ever hold it, None if one could"""
+        self._infeasible: dict[Demand, int | None] = {}
+        """demand -> since when no device could ever hold it, None if one could"""
         self._recalled: dict[str, int] = {}
         """what leaderships before have noted of that, by name"""
         self.resume_ms = 0
@@ -71,7 +72,7 @@ class Assigner:
             if turn is None or len(blocked) >= SKIP_AHEAD:
                 self._tried = self._ledger.revision, self._tasks.queue.revision
                 if self._reservation.holder() is None:
-                    self._reservation.choose(blocked, self._ledger.workers.values())
+                    self._reservation.choose(blocked, self._ledger.offers.values())
                 return False
             key, _ = turn
             task = self._tasks.get(key)
@@ -99,11 +100,11 @@ class Assigner:
             return
         self._reviewed_ms = now_ms
         self._note_feasibility(now_ms)
-        for need, since_ms in self._infeasible.items():
+        for demand, since_ms in self._infeasible.items():
             if since_ms is None or now_ms - since_ms < self._infeasible_limit_ms:
                 continue
-            why = self._reasons.of(need, now_ms).message
-            for key in self._tasks.queue.waiting_with(need):
+            why = self._reasons.of(demand, now_ms).message
+            for key in self._tasks.queue.waiting_with(demand):
                 task = self._tasks.get(key)
                 if task is not None and self._tired(task, now_ms):
                     failed = lives.infeasible(task.life, why, now_ms=now_ms)
@@ -111,19 +112,18 @@ class Assigner:
 
     def _note_feasibility(self, now_ms: int) -> None:
         known = self._infeasible if self._extent == self._ledger.extent else {}
-        workers = self._ledger.workers.values()
-        noted: dict[Amounts, int | None] = {}
-        for need in self._tasks.queue.needs():
-            if need in known:
-                noted[need] = known[need]
-            elif feasible(need, workers, divisible=False):
-                noted[need] = None
+        noted: dict[Demand, int | None] = {}
+        for demand in self._tasks.queue.demands():
+            if demand in known:
+                noted[demand] = known[demand]
+            elif feasible(demand, self._ledger.stock):
+                noted[demand] = None
             else:
-                since_ms = self._infeasible.get(need) or self._recalled.get(_name(need))
-                noted[need] = now_ms if since_ms is None else since_ms
-        for need in noted.keys() & self._infeasible.keys():
-            if (noted[need] is None) != (self._infeasible[need] is None):
-                self._reasons.changed(need)
+                since_ms = self._infeasible.get(demand) or self._recalled.get(_name(demand))
+                noted[demand] = now_ms if since_ms is None else since_ms
+        for demand in noted.keys() & self._infeasible.keys():
+            if (noted[demand] is None) != (self._infeasible[demand] is None):
+                self._reasons.changed(demand)
         self._reasons.forget_all_but(set(noted))
         self._remember(noted)
         self._infeasible, self._extent = noted, self._ledger.extent
@@ -131,8 +131,8 @@ class Assigner:
     def depths(self) -> dict[str, int]:
         """How many wait, by the code of the reason."""
         found = {**dict.fromkeys(WHY, 0), "RESTING": self._tasks.resting}
-        for need, count in self._tasks.queue.depths().items():
-            found["INSUFFICIENT" if self._infeasible.get(need) is None else "INFEASIBLE"] += count
+        for demand, count in self._tasks.queue.depths().items():
+            found["INSUFFICIENT" if self._infeasible.get(demand) is None else "INFEASIBLE"] += count
         return found
 
     def recall(self, name: str, since_ms: int) -> bool:
@@ -142,9 +142,9 @@ class Assigner:
         self._recalled[name] = since_ms
         return True
 
-    def _remember(self, noted: dict[Amounts, int | None]) -> None:
+    def _remember(self, noted: dict[Demand, int | None]) -> None:
         """Let the store know since when, so that a new leader goes on counting."""
-        since = {_name(need): since_ms for need, since_ms in noted.items() if since_ms is not None}
+        since = {_name(demand): since_ms for demand, since_ms in noted.items() if since_ms is not None}
         if since == self._recalled:
             return
         decision = self._docket.decide()
@@ -161,10 +161,8 @@ class Assigner:
 
     def _place(self, task: OpenTask, now_ms: int) -> bool:
         """Give the task to the device that fits best; its submitter's own comes last."""
-        barred = self._reservation.bars(task)
-        workers = self._ledger.workers.values()
-        offers = [each for each in workers if each.device_id != barred] if barred else workers
-        offer = best_fit(task.need, offers, last=task.task.submitter_id)
+        demand, barred = task.demand, self._reservation.bars(task)
+        offer = best_fit(demand.without(barred) if barred else demand, self._ledger.stock)
         presence = self._courier.presence(offer.device_id) if offer is not None else ""
         if offer is None or not presence:
             return False
@@ -199,5 +197,8 @@ class Assigner:
         return f"{self._fence:x}-{self._number:x}"
 
 
-def _name(need: Amounts) -> str:
-    return INFEASIBLE + ",".join(map(str, need))
+def _name(demand: Demand) -> str:
+    """The same for the same demand, in every process."""
+    terms = demand.terms
+    told = (*demand.need, demand.devices, sorted(terms.labels), sorted(terms.exclude), *terms[2:])
+    return INFEASIBLE + hashlib.sha256(repr(told).encode()).hexdigest()[:24]

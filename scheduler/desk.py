@@ -23,7 +23,7 @@ class Desk:
         self.settings = settings
         self.counts = counts
         self.fence = fence
-        self.ledger = Ledger()
+        self.ledger = Ledger(headroom_percent=settings.headroom_percent)
         self.keeper = Keeper()
         """the deadlines that the store remembers"""
         self.docket = Docket()

@@ -8,7 +8,7 @@ import msgspec
 
 from rpn.codec import unpack_record
 from rpn.messages import TaskCancelled
-from rpn.model import Outcome, TaskBrief, TaskState
+from rpn.model import Outcome, TaskState
 from rpn.replica import Change
 from rpn.store.commits import Decision
 from rpn.store.keys import task_member
@@ -21,6 +21,7 @@ from rpn.store.records import (
     StoredTask,
     SubmitEntry,
     TaskLife,
+    TaskOutline,
 )
 from scheduler import life as lives
 from scheduler.desk import Desk
@@ -306,4 +307,4 @@ def _told(entry_id: str, entry: SubmitEntry) -> StoredTask | None:
     if not entry.record:
         return None
     life = TaskLife(TaskState.QUEUED, int(entry_id.partition("-")[0]), called=entry.called)
-    return StoredTask(unpack_record(TaskBrief, entry.record), life, cancelled=False)
+    return StoredTask(unpack_record(TaskOutline, entry.record), life, cancelled=False)

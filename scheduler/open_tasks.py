@@ -9,13 +9,14 @@ import msgspec
 
 from rpn.codec import pack_record
 from rpn.messages import TaskResultMessage, TaskStatus
-from rpn.model import Requirements, TaskBrief, TaskState
+from rpn.model import Requirements, TaskState
 from rpn.store.commits import Decision
-from rpn.store.records import StoredTask, TaskLife
+from rpn.store.records import Doing, StoredTask, TaskLife, TaskOutline
 from scheduler import life as lives
 from scheduler.accounting import charge
 from scheduler.alarms import Alarms
-from scheduler.amounts import NOTHING, Amounts, needed
+from scheduler.amounts import NOTHING, Amounts
+from scheduler.demand import Demand, demand_of_task
 from scheduler.desk import Desk
 from scheduler.life import Turn
 from scheduler.queue import Queue, TaskKey, Usage
@@ -24,19 +25,19 @@ from scheduler.standing import OPEN
 TURNS_LIMIT = 10_000
 """submitters whose last turn is remembered"""
 SHARED_LIMIT = 4096
-"""different requirements that are remembered"""
+"""different kinds of tasks that are remembered"""
 
 
 class OpenTask:
     """One task that is not over."""
 
-    __slots__ = ("alarm_ms", "key", "life", "need", "record", "task", "told")
+    __slots__ = ("alarm_ms", "demand", "key", "life", "record", "task", "told")
 
-    def __init__(self, key: TaskKey, task: TaskBrief, life: TaskLife, need: Amounts) -> None:
+    def __init__(self, key: TaskKey, task: TaskOutline, life: TaskLife, demand: Demand) -> None:
         self.key = key
         self.task = task
         self.life = life
-        self.need = need
+        self.demand = demand
         self.told = ""
         """the code of the reason that its submitter knows; `?` while it is to hear one"""
         self.alarm_ms = 0
@@ -60,25 +61,25 @@ class Shared:
     """What many tasks have alike, once."""
 
     def __init__(self) -> None:
-        self._requirements: dict[bytes, tuple[Requirements, Amounts]] = {}
+        self._known: dict[tuple[str, str, str, bytes], tuple[Requirements, Demand, Doing]] = {}
 
-    def of(self, task: TaskBrief) -> TaskBrief:
-        """The same task, of shared parts."""
-        requirements, _ = self._known(task.requirements)
-        submitter_id, kind = sys.intern(task.submitter_id), sys.intern(task.type)
-        return msgspec.structs.replace(task, submitter_id=submitter_id, type=kind, requirements=requirements)
-
-    def need(self, task: TaskBrief) -> Amounts:
-        return self._known(task.requirements)[1]
-
-    def _known(self, requirements: Requirements) -> tuple[Requirements, Amounts]:
-        packed = pack_record(requirements)
-        known = self._requirements.get(packed)
+    def of(self, task: TaskOutline) -> tuple[TaskOutline, Demand]:
+        """The same task, of shared parts, and what it asks for."""
+        kind = task.submitter_id, task.type, task.command, pack_record(task.requirements)
+        known = self._known.get(kind)
         if known is None:
-            if len(self._requirements) >= SHARED_LIMIT:
-                self._requirements.clear()
-            known = self._requirements[packed] = requirements, needed(requirements)
-        return known
+            if len(self._known) >= SHARED_LIMIT:
+                self._known.clear()
+            known = self._known[kind] = task.requirements, demand_of_task(task), Doing(task.command or None)
+        requirements, demand, doing = known
+        shared = msgspec.structs.replace(
+            task,
+            submitter_id=sys.intern(task.submitter_id),
+            type=sys.intern(task.type),
+            requirements=requirements,
+            data=doing,
+        )
+        return shared, demand
 
 
 class OpenTasks:
@@ -184,8 +185,8 @@ class OpenTasks:
 
     def add(self, stored: StoredTask, now_ms: int) -> OpenTask:
         """A task as the store has it."""
-        brief = self._shared.of(stored.task)
-        task = OpenTask((brief.submitter_id, brief.id), brief, stored.life, self._shared.need(brief))
+        outline, demand = self._shared.of(stored.task)
+        task = OpenTask((outline.submitter_id, outline.id), outline, stored.life, demand)
         self._tasks[task.key] = task
         if task.parent is not None:
             self._children.setdefault(task.parent, {})[task.key] = None
@@ -202,7 +203,7 @@ class OpenTasks:
                 decision,
                 device_id=before.device_id,
                 submitter_id=task.task.submitter_id,
-                amounts=task.need,
+                amounts=task.demand.need,
                 since_ms=before.assigned_ms,
                 until_ms=now_ms,
             )
@@ -274,20 +275,21 @@ class OpenTasks:
         life = task.life
         if task.holding:
             self._by_attempt[life.attempt] = task
-            self._ledger.reserve(life.attempt, life.device_id, task.need)
+            self._ledger.reserve(life.attempt, life.device_id, task.demand.need)
             self._count(task, 1)
         elif life.state is TaskState.QUEUED and lives.ready_ms(life) > now_ms:
             self._resting[task.key] = lives.ready_ms(life)
         elif life.state is TaskState.QUEUED:
             task.told = ""
             self.queue.add(
-                task.key, priority=task.task.priority, need=task.need, submitted_ms=life.submitted_ms
+                task.key, priority=task.task.priority, demand=task.demand, submitted_ms=life.submitted_ms
             )
 
     def _count(self, task: OpenTask, sign: int) -> None:
         used, count = self._used.get(task.task.submitter_id, (NOTHING, 0))
-        used = used.plus(task.need) if sign > 0 else used.minus(task.need)
-        self.reserved = self.reserved.plus(task.need) if sign > 0 else self.reserved.minus(task.need)
+        need = task.demand.need
+        used = used.plus(need) if sign > 0 else used.minus(need)
+        self.reserved = self.reserved.plus(need) if sign > 0 else self.reserved.minus(need)
         if count + sign:
             self._used[task.task.submitter_id] = used, count + sign
         else:

@@ -12,8 +12,6 @@ from scheduler.open_tasks import OpenTasks
 
 QUIET_MS = 1000
 """how often at most measurements alone make us write how the pool stands"""
-DEVICES_A_MS = 40
-"""over so many devices a sum may be made each ms: it costs a fiftieth of our time then"""
 
 
 class Overview:
@@ -24,9 +22,6 @@ class Overview:
         self._docket = desk.docket
         self._held = held
         self._tasks = tasks
-        self._free = NOTHING
-        self._revision = -1
-        self._summed_ms = 0
         self._told = PoolStanding()
         self._told_ms = 0
 
@@ -48,21 +43,11 @@ class Overview:
     def _standing(self, now_ms: int) -> PoolStanding:
         return PoolStanding(
             allocated=_sum(self._held.reserved.plus(self._tasks.reserved)),
-            free=_sum(self._free_now(now_ms)),
+            free=_sum(self._ledger.stock.free),
             allocations=len(self._held),
             queued=self._tasks.queued,
             running=self._tasks.active,
         )
-
-    def _free_now(self, now_ms: int) -> Amounts:
-        """What all devices could give, as fresh as the size of the pool allows."""
-        offers = self._ledger.offers
-        if self._ledger.revision == self._revision or now_ms - self._summed_ms < len(offers) // DEVICES_A_MS:
-            return self._free
-        self._revision, self._summed_ms = self._ledger.revision, now_ms
-        columns = zip(*(offer.shown for offer in offers.values()), strict=True)
-        self._free = Amounts(*(sum(column) for column in columns))
-        return self._free
 
     def _load(self, device_id: str) -> DeviceLoad:
         offer = self._ledger.offers.get(device_id)

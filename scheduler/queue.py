@@ -1,6 +1,6 @@
 """Orders the tasks that wait: by priority, then the submitter that has least, then age.
 
-Tasks of one submitter with the same priority and the same needs form a line. If the first of a
+Tasks of one submitter with the same priority and the same demand form a line. If the first of a
 line does not fit, none of it does; so a round looks at lines, and touches a task only to place it.
 What does not fit is skipped, not waited for.
 """
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from scheduler.amounts import Amounts
+from scheduler.demand import Demand
 
 TaskKey = tuple[str, str]
 """(submitter, task id)"""
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
     priority: int
     submitter_id: str
-    need: Amounts
+    demand: Demand
 
 
 class Queue:
@@ -52,9 +52,9 @@ class Queue:
     def __contains__(self, key: TaskKey) -> bool:
         return key in self._line_of
 
-    def add(self, key: TaskKey, *, priority: int, need: Amounts, submitted_ms: int) -> None:
+    def add(self, key: TaskKey, *, priority: int, demand: Demand, submitted_ms: int) -> None:
         """Let a task wait, at the place that its age gives it."""
-        line = Line(priority, key[0], need)
+        line = Line(priority, key[0], demand)
         line = self._own.setdefault(line, line)
         self._line_of[key] = line
         heapq.heappush(self._lines.setdefault(line, []), Waiting(submitted_ms, key))
@@ -78,17 +78,17 @@ class Queue:
             if self._current(line, each)
         )
 
-    def depths(self) -> dict[Amounts, int]:
-        """How many wait with each need."""
-        return dict(Counter(line.need for line in self._line_of.values()))
+    def depths(self) -> dict[Demand, int]:
+        """How many wait with each demand."""
+        return dict(Counter(line.demand.alike for line in self._line_of.values()))
 
-    def needs(self) -> set[Amounts]:
-        """Every different need that somebody waits with."""
-        return {line.need for line in self._lines}
+    def demands(self) -> set[Demand]:
+        """Every different demand that somebody waits with, whoever it is."""
+        return {line.demand.alike for line in self._lines}
 
-    def waiting_with(self, need: Amounts) -> list[TaskKey]:
-        """Everybody who waits with this need."""
-        lines = [line for line in self._lines if line.need == need]
+    def waiting_with(self, demand: Demand) -> list[TaskKey]:
+        """Everybody who waits with this demand."""
+        lines = [line for line in self._lines if line.demand.alike == demand]
         return sorted({each.key for line in lines for each in self._lines[line] if self._current(line, each)})
 
     def round(self, usage: Callable[[str], Usage]) -> Round:
@@ -121,23 +121,23 @@ class Round:
         self._queue = queue
         self._usage = usage
         self._levels = queue.lines_by_priority()
-        self._blocked: list[Amounts] = []
+        self._blocked: list[Demand] = []
         self._submitters: list[tuple[Usage, Waiting, str]] = []
         self._lines: dict[str, list[tuple[Waiting, Line]]] = {}
         self._tried: tuple[str, Line] | None = None
 
-    def next(self) -> tuple[TaskKey, Amounts] | None:
-        """The task whose turn it is, and its need; None at the end."""
+    def next(self) -> tuple[TaskKey, Demand] | None:
+        """The task whose turn it is, and its demand; None at the end."""
         while True:
             while self._submitters:
                 _, _, submitter_id = heapq.heappop(self._submitters)
                 lines = self._lines[submitter_id]
-                while lines and self._hopeless(lines[0][1].need):
+                while lines and self._hopeless(lines[0][1].demand):
                     heapq.heappop(lines)
                 if lines:
                     waiting, line = heapq.heappop(lines)
                     self._tried = submitter_id, line
-                    return waiting.key, line.need
+                    return waiting.key, line.demand
             level = next(self._levels, None)
             if level is None:
                 return None
@@ -156,7 +156,7 @@ class Round:
         """No device has room for it now, nor for anybody who needs at least as much."""
         if self._tried is not None:
             submitter_id, line = self._tried
-            self._blocked.append(line.need)
+            self._blocked.append(line.demand)
             self._again(submitter_id)
 
     def _enter(self, level: list[Line]) -> None:
@@ -173,5 +173,5 @@ class Round:
         if lines:
             heapq.heappush(self._submitters, (self._usage(submitter_id), lines[0][0], submitter_id))
 
-    def _hopeless(self, need: Amounts) -> bool:
-        return any(need.covers(blocked) for blocked in self._blocked)
+    def _hopeless(self, demand: Demand) -> bool:
+        return any(demand.as_hard_as(blocked) for blocked in self._blocked)

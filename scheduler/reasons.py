@@ -9,7 +9,7 @@ import msgspec
 from rpn.messages import TaskStatus
 from rpn.model import Reason, TaskState
 from rpn.store.records import ExplainEntry
-from scheduler.amounts import Amounts
+from scheduler.demand import Demand
 from scheduler.desk import Desk
 from scheduler.open_tasks import OpenTask, OpenTasks
 from scheduler.queue import TaskKey
@@ -27,30 +27,30 @@ NOTHING = b"null"
 
 
 class Reasons:
-    """What is known of each need that somebody waits with."""
+    """What is known of each demand that somebody waits with."""
 
     def __init__(self, desk: Desk, tasks: OpenTasks) -> None:
         self._ledger = desk.ledger
         self._docket = desk.docket
         self._courier = desk.courier
         self._tasks = tasks
-        self._found: dict[Amounts, tuple[int, Reason]] = {}
+        self._found: dict[Demand, tuple[int, Reason]] = {}
         self._untold: deque[TaskKey] = deque()
         self._told_ms = 0
         self._told = 0
 
-    def of(self, need: Amounts, now_ms: int) -> Reason:
-        """Why nobody has room for this need."""
-        at_ms, reason = self._found.get(need, (-FRESH_MS, None))
+    def of(self, demand: Demand, now_ms: int) -> Reason:
+        """Why nobody has room for this demand."""
+        at_ms, reason = self._found.get(demand, (-FRESH_MS, None))
         if reason is None or now_ms - at_ms >= FRESH_MS:
-            reason = explain(need, self._ledger.workers.values(), divisible=False).reason
-            self._found[need] = now_ms, reason
+            reason = explain(demand, self._ledger.stock).reason
+            self._found[demand] = now_ms, reason
         return reason
 
-    def forget_all_but(self, needs: set[Amounts]) -> None:
+    def forget_all_but(self, demands: set[Demand]) -> None:
         """Nobody waits with any other."""
-        for need in self._found.keys() - needs:
-            del self._found[need]
+        for demand in self._found.keys() - demands:
+            del self._found[demand]
 
     def waits(self, task: OpenTask) -> None:
         """No device has room for it now: its submitter may want to know."""
@@ -58,10 +58,10 @@ class Reasons:
             task.told = "?"
             self._untold.append(task.key)
 
-    def changed(self, need: Amounts) -> None:
+    def changed(self, demand: Demand) -> None:
         """What was a matter of time is hopeless now, or the other way round."""
-        self._found.pop(need, None)
-        for key in self._tasks.queue.waiting_with(need):
+        self._found.pop(demand, None)
+        for key in self._tasks.queue.waiting_with(demand):
             task = self._tasks.get(key)
             if task is not None and self._tasks.tells(task):
                 self._untold.append(key)
@@ -91,7 +91,7 @@ class Reasons:
 
     def _tell(self, task: OpenTask, now_ms: int) -> None:
         many = len(self._tasks.queue) > PLACES_LIMIT
-        reason = self.of(task.need, now_ms) if many else self._placed(task, now_ms)
+        reason = self.of(task.demand.alike, now_ms) if many else self._placed(task, now_ms)
         if reason.code == task.told:
             return
         task.told = reason.code
@@ -104,4 +104,4 @@ class Reasons:
     def _placed(self, task: OpenTask, now_ms: int) -> Reason:
         """The reason, and how many are before it."""
         position = self._tasks.queue.position(task.key)
-        return msgspec.structs.replace(self.of(task.need, now_ms), queue_position=position)
+        return msgspec.structs.replace(self.of(task.demand.alike, now_ms), queue_position=position)

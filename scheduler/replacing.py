@@ -10,12 +10,12 @@ from rpn.model import Requirements, Share
 from rpn.store.records import AllocationRecord
 from scheduler.accounting import charge
 from scheduler.amounts import amounts_of
+from scheduler.demand import demand_of
 from scheduler.desk import Desk
 from scheduler.holding import Holding, since_of
 from scheduler.holdings import Holdings
-from scheduler.placement import place
+from scheduler.placement import best_fit
 from scheduler.replies import Replies
-from scheduler.shortfall import Shortfall
 
 
 class Replacing:
@@ -109,17 +109,10 @@ class Replacing:
         """One device that has room for all of the share, and none of the allocation yet."""
         wanted = left.requirements
         taken = {lost.device_id, *(share.device_id for share in left.shares)}
-        need = msgspec.structs.replace(
-            wanted,
-            cpu=lost.allocated_cpu,
-            memory=lost.allocated_memory,
-            storage=lost.allocated_storage,
-            gpu=lost.allocated_gpu,
-            devices=1,
-        )
-        offers = [offer for name, offer in self._ledger.offers.items() if name not in taken]
-        plan = place(need, offers, requester=left.requester_id)
-        return None if isinstance(plan, Shortfall) or len(plan) != 1 else plan[0]
+        demand = demand_of(wanted, requester=left.requester_id)
+        terms = demand.terms._replace(exclude=demand.terms.exclude | taken)
+        offer = best_fit(demand._replace(need=amounts_of(lost), terms=terms, devices=1), self._ledger.stock)
+        return offer.share(amounts_of(lost)) if offer is not None else None
 
 
 def _adds_up(left: AllocationRecord, found: Share) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scheduler.amounts import Amounts, Offer
+from scheduler.amounts import Amounts
+from scheduler.demand import Demand
+from scheduler.offer import Offer
 from scheduler.open_tasks import OpenTask, OpenTasks
 
 
@@ -34,11 +36,11 @@ class Reservation:
 
     def choose(self, blocked: Iterable[OpenTask], offers: Iterable[Offer]) -> None:
         """Keep the best device for the first of these tasks, by priority and age, that needs a GPU."""
-        able = [task for task in blocked if task.need.gpu]
+        able = [task for task in blocked if task.demand.need.gpu]
         if not able:
             return
         task = min(able, key=lambda each: (-each.task.priority, each.life.submitted_ms, each.key))
-        best = nearest(task.need, offers)
+        best = nearest(task.demand, offers)
         if best is not None:
             self._task, self.device_id = task, best.device_id
 
@@ -49,10 +51,14 @@ class Reservation:
         return "" if free else self.device_id
 
 
-def nearest(need: Amounts, offers: Iterable[Offer]) -> Offer | None:
+def nearest(demand: Demand, offers: Iterable[Offer]) -> Offer | None:
     """Of the devices that could hold it if they were idle, the one that lacks least now."""
-    able = [offer for offer in offers if offer.total.covers(need)]
-    return min(able, key=lambda offer: (_lacking(need, offer), offer.device_id), default=None)
+    able = [
+        offer
+        for offer in offers
+        if offer.total.covers(demand.need) and not offer.closed and not demand.terms.broken_by(offer)
+    ]
+    return min(able, key=lambda offer: (_lacking(demand.need, offer), offer.device_id), default=None)
 
 
 def _lacking(need: Amounts, offer: Offer) -> float:

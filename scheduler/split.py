@@ -12,7 +12,9 @@ from math import lcm
 from typing import NamedTuple
 
 from rpn.model import Share
-from scheduler.amounts import Amounts, Offer, share_of
+from scheduler.amounts import Amounts
+from scheduler.demand import Demand
+from scheduler.offer import Offer
 
 
 class Candidate(NamedTuple):
@@ -22,21 +24,22 @@ class Candidate(NamedTuple):
     offer: Offer
 
 
-def split(need: Amounts, offers: Iterable[Offer], *, last: str) -> list[Share] | None:
-    """Shares that add up to `need` exactly, or None; the device `last` only if the others do not do."""
-    everyone = list(offers)
-    others = [offer for offer in everyone if offer.device_id != last]
+def split(demand: Demand, offers: Iterable[Offer]) -> list[Share] | None:
+    """Shares that add up exactly, or None; the requester's own device only if the others do not do."""
+    need, terms = demand.need, demand.terms
+    everyone = [offer for offer in offers if not terms.broken_by(offer)]
+    others = [offer for offer in everyone if offer.device_id != demand.requester]
     chosen = fewest(need, others)
     if chosen is None and len(others) < len(everyone):
         chosen = fewest(need, everyone)
     return None if chosen is None else _shares(need, chosen)
 
 
-def fewest(need: Amounts, offers: Iterable[Offer]) -> list[Candidate] | None:
-    """As few devices as can carry `need` together, the one that gives its GPU first."""
-    ranked = candidates(need, offers)
+def fewest(need: Amounts, offers: Iterable[Offer], *, idle: bool = False) -> list[Candidate] | None:
+    """As few devices as can carry `need` together (if they were `idle`), the one that gives its GPU first."""
+    ranked = candidates(need, offers, idle=idle)
     if need.gpu:
-        first = next((each for each in ranked if each.offer.free.gpu), None)
+        first = next((each for each in ranked if (each.offer.total if idle else each.offer).gpu), None)
         if first is None:
             return None
         ranked.remove(first)
@@ -49,15 +52,19 @@ def fewest(need: Amounts, offers: Iterable[Offer]) -> list[Candidate] | None:
     return None
 
 
-def candidates(need: Amounts, offers: Iterable[Offer]) -> list[Candidate]:
-    """Devices that can carry at least a part, the ablest first."""
+def candidates(need: Amounts, offers: Iterable[Offer], *, idle: bool = False) -> list[Candidate]:
+    """Devices that can carry at least a part (if they were `idle`), the ablest first."""
     unit = whole(need)
     scales = [(index, unit // amount) for index, amount in enumerate(need[:3]) if amount]
     if not scales:
         return []
-    found = [Candidate(min(offer.free[index] * scale for index, scale in scales), offer) for offer in offers]
-    able = [candidate for candidate in found if candidate.parts > 0]
-    return sorted(able, key=lambda each: (-each.parts, each.offer.free.gpu, each.offer.device_id))
+    found = []
+    for offer in offers:
+        has = offer.total if idle else (offer.cpu, offer.memory, offer.storage)
+        parts = min([has[index] * scale for index, scale in scales])
+        if parts > 0:
+            found.append(Candidate(parts, offer))
+    return sorted(found, key=lambda each: (-each.parts, each.offer.gpu, each.offer.device_id))
 
 
 def whole(need: Amounts) -> int:
@@ -77,7 +84,7 @@ def _shares(need: Amounts, chosen: list[Candidate]) -> list[Share]:
         for index in range(3)
     ]
     return [
-        share_of(candidate.offer, Amounts(cpu, memory, storage, need.gpu if place == 0 else 0))
+        candidate.offer.share(Amounts(cpu, memory, storage, need.gpu if place == 0 else 0))
         for place, (candidate, cpu, memory, storage) in enumerate(zip(chosen, *columns, strict=True))
     ]
 

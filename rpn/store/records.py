@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
@@ -229,10 +231,28 @@ class TaskLife(Struct, frozen=True, array_like=True, gc=False):
     """its submitter is no device: nothing is brought to it, it comes and asks"""
 
 
+class Doing(Struct, frozen=True):
+    """What of a task's data says what it does."""
+
+    command: Any = None
+
+
+class TaskOutline(TaskBrief, frozen=True, rename="camel", kw_only=True):
+    """A task as far as placement and people look at it; a small task's whole record reads as one, too."""
+
+    data: Doing = Doing()
+
+    @property
+    def command(self) -> str:
+        """Of a compute task: the name of its command; empty if it has none."""
+        named = self.data.command if self.type == "compute" else None
+        return named if isinstance(named, str) else ""
+
+
 class StoredTask(Struct, frozen=True):
     """A task as it stands in the store."""
 
-    task: TaskBrief
+    task: TaskOutline
     life: TaskLife
     cancelled: bool
     """marked as not wanted any more"""

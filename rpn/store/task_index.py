@@ -8,11 +8,11 @@ import msgspec
 
 from rpn.codec import unpack_record
 from rpn.errors import AmbiguousTask, BadMessage, NotFound
-from rpn.model import TaskBrief, TaskInfo, TaskState
+from rpn.model import TaskInfo, TaskState
 from rpn.replica import iso
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member, task_of
-from rpn.store.records import TaskLife
+from rpn.store.records import TaskLife, TaskOutline
 
 CHUNK = 500
 """tasks looked at in one round trip"""
@@ -32,18 +32,6 @@ class Page(NamedTuple):
     tasks: list[TaskInfo]
     cursor: str | None
     """where the next page begins; None: this was the last"""
-
-
-class Doing(msgspec.Struct, frozen=True):
-    """What of a task's data tells people what it does."""
-
-    command: Any = None
-
-
-class Named(TaskBrief, frozen=True, rename="camel", kw_only=True):
-    """A brief, or of a small task the whole record: then it says what it does."""
-
-    data: Doing = Doing()
 
 
 class TaskIndex:
@@ -152,7 +140,7 @@ def _cursor(place: Place) -> str:
 def _info(reply: dict[str, Any]) -> TaskInfo | None:
     if reply["brief"] is None or reply["life"] is None:
         return None
-    task, life = unpack_record(Named, reply["brief"]), unpack_record(TaskLife, reply["life"])
+    task, life = unpack_record(TaskOutline, reply["brief"]), unpack_record(TaskLife, reply["life"])
     result, log = reply.get("result"), reply.get("log")
     return TaskInfo(
         task_id=task.id,

@@ -13,7 +13,15 @@ from rpn.errors import QueueFull, TaskConflict, TaskQuota
 from rpn.model import Task, TaskBrief, TaskState
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member
-from rpn.store.records import CancelEntry, StoredTask, SubmitEntry, TaskLife, TaskStreamEntry
+from rpn.store.records import (
+    CancelEntry,
+    Doing,
+    StoredTask,
+    SubmitEntry,
+    TaskLife,
+    TaskOutline,
+    TaskStreamEntry,
+)
 from rpn.store.scripts import Script
 from rpn.store.steps import Step
 
@@ -122,9 +130,10 @@ class Tasks:
         return await self._connection.commands([("HGET", self._keys.task(*name), "task") for name in names])
 
 
-def brief(task: Task) -> TaskBrief:
+def brief(task: Task) -> TaskOutline:
     """The task without its payload."""
-    return TaskBrief(**{name: getattr(task, name) for name in _BRIEF_FIELDS})
+    fields = {name: getattr(task, name) for name in _BRIEF_FIELDS}
+    return TaskOutline(**fields, data=Doing(task.data.get("command")))
 
 
 def digest(task: Task) -> str:
@@ -147,7 +156,7 @@ def _stored(reply: list[Any]) -> StoredTask | None:
     found = unpack_record(TaskLife, life)
     if not found.submitted_ms:
         found = msgspec.structs.replace(found, submitted_ms=int(submitted_ms))
-    return StoredTask(unpack_record(TaskBrief, description), found, bool(cancelled))
+    return StoredTask(unpack_record(TaskOutline, description), found, bool(cancelled))
 
 
 def _submitted(reply: list[Any], task: Task, limits: TaskLimits) -> Submitted:

@@ -29,6 +29,7 @@ from rpn.store.records import (
     TaskLife,
     TaskStreamEntry,
 )
+from rpn.store.tasks import brief
 from rpn.store.usage import Charge
 from scheduler.amounts import amounts_of, needed
 from scheduler.counts import Counts
@@ -183,7 +184,7 @@ class FakeStore:
     # --- what the scheduler does with it ------------------------------------------------------
 
     def stored(self, key: Key) -> StoredTask:
-        return StoredTask(self.tasks[key], self.lives[key], key in self.cancelled)
+        return StoredTask(brief(self.tasks[key]), self.lives[key], key in self.cancelled)
 
     def backlog(self) -> Backlog:
         tasks = [self.stored(task_of(member)) for member in sorted(self.open)]

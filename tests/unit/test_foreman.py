@@ -239,7 +239,7 @@ def test_what_no_device_could_ever_run_fails_with_the_reason(store: FakeStore, l
     leads.rounds()
     outcome = msgspec.json.decode(store.outcomes["sub", "t"][0])
     assert outcome["code"] == "INFEASIBLE"
-    assert "of 2 devices 2 (2 cpu) are too small" in outcome["error"]
+    assert "of 4 devices 4 (2 unreported, 2 cpu) cannot hold it" in outcome["error"]
 
 
 def test_an_agent_that_comes_back_keeps_what_it_still_runs(store: FakeStore, leads: Leadership) -> None:

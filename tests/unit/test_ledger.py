@@ -77,7 +77,7 @@ def test_the_lost_and_the_unmeasured_offer_nothing() -> None:
     assert books.total == NOTHING
     lost.lost = False
     books.update(lost)
-    assert books.workers["a"].free.cpu == 400
+    assert books.offers["a"].free.cpu == 400
 
 
 def test_what_a_lost_device_holds_is_still_held_when_it_is_back() -> None:

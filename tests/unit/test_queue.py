@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.amounts import Amounts
+from scheduler.demand import Demand
 from scheduler.queue import Queue, TaskKey
+
+
+def demand(need: Amounts) -> Demand:
+    """A task's that needs so much."""
+    return Demand(need, devices=1)
+
 
 SMALL, BIG = Amounts(100), Amounts(800)
 
@@ -17,7 +24,7 @@ def queue(*tasks: tuple[str, str, int, Amounts, int]) -> Queue:
     """Of (submitter, id, priority, need, age)."""
     found = Queue()
     for submitter_id, task_id, priority, need, submitted_ms in tasks:
-        found.add((submitter_id, task_id), priority=priority, need=need, submitted_ms=submitted_ms)
+        found.add((submitter_id, task_id), priority=priority, demand=demand(need), submitted_ms=submitted_ms)
     return found
 
 
@@ -27,8 +34,8 @@ def order(found: Queue, *, fits: Amounts = BIG, room: int = 99) -> list[str]:
     placed: list[str] = []
     turns = found.round(lambda submitter_id: (float(counts[submitter_id]), counts[submitter_id], 0))
     while (turn := turns.next()) is not None:
-        (submitter_id, task_id), need = turn
-        if len(placed) < room and fits.covers(need):
+        (submitter_id, task_id), wanted = turn
+        if len(placed) < room and fits.covers(wanted.need):
             found.remove((submitter_id, task_id))
             counts[submitter_id] += 1
             placed.append(task_id)
@@ -61,7 +68,7 @@ def test_what_does_not_fit_is_skipped() -> None:
 def test_a_task_that_comes_back_has_the_place_of_its_age() -> None:
     found = queue(("s", "a", 0, SMALL, 1), ("s", "b", 0, SMALL, 2))
     found.remove(("s", "a"))
-    found.add(("s", "a"), priority=0, need=SMALL, submitted_ms=1)
+    found.add(("s", "a"), priority=0, demand=demand(SMALL), submitted_ms=1)
     assert order(found) == ["a", "b"]
 
 
@@ -85,9 +92,9 @@ def test_everybody_who_waits_has_a_turn_exactly_once(
 ) -> None:
     found = Queue()
     for key, (priority, need, submitted_ms) in waiting.items():
-        found.add(key, priority=priority, need=need, submitted_ms=submitted_ms)
+        found.add(key, priority=priority, demand=demand(need), submitted_ms=submitted_ms)
     for key in removed:
         found.remove(key)
     expected = sorted(task_id for submitter, task_id in waiting if (submitter, task_id) not in removed)
     assert sorted(order(found)) == expected
-    assert (len(found), found.needs()) == (0, set())
+    assert (len(found), found.demands()) == (0, set())

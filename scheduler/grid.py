@@ -1,0 +1,124 @@
+"""Finds a device that holds a need without looking at all of them.
+
+Devices lie in cells, by what they have free: GPU, and classes of CPU and memory, four to an
+octave. Which cells are filled stands in the bits of a few integers, so the search goes straight to
+the cells that are just big enough, and looks into the devices of few. Devices that run tasks lie
+in planes of their own, so a task meets no other. A cell is kept in the order of the devices' ids,
+in several drawers so that none gets long: the same devices lie in the same order, however they
+came there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+
+from scheduler.amounts import Amounts
+from scheduler.offer import DRAWERS, Offer
+
+LARGEST_CLASS = 255
+
+
+def class_of(amount: int) -> int:
+    """The class of an amount: exact up to 8, then four to an octave."""
+    octave = amount.bit_length() - 3
+    return (octave << 2) + (amount >> octave) if octave > 0 else amount
+
+
+def least_of(number: int) -> int:
+    """The smallest amount of a class."""
+    return number if number < 8 else (4 + number % 4) << (number // 4 - 1)
+
+
+LEAST = [least_of(number) for number in range(LARGEST_CLASS + 1)]
+
+
+class Grid:
+    """All offers that are not closed; the offers themselves are the stock's."""
+
+    def __init__(self, offers: Mapping[str, Offer]) -> None:
+        self._offers = offers
+        self._rows = [0, 0, 0, 0]
+        """by plane: which classes of CPU there are"""
+        self._columns: dict[int, int] = {}
+        """by plane and class of CPU: which classes of memory there are"""
+        self._drawers: dict[int, int] = {}
+        """by cell: which drawers have something in them"""
+        self._ids: dict[int, list[str]] = {}
+        """by cell and drawer: sorted"""
+
+    def move(self, offer: Offer) -> None:
+        """Lay an offer where it belongs now."""
+        cpu, memory = offer.cpu, offer.memory
+        if cpu < 0:
+            self.remove(offer)
+            return
+        octave = cpu.bit_length() - 3
+        row = (octave << 2) + (cpu >> octave) if octave > 0 else cpu
+        octave = memory.bit_length() - 3
+        column = (octave << 2) + (memory >> octave) if octave > 0 else memory
+        plane = (offer.gpu > 0) << 1 | offer.kind.runs_tasks
+        spot = ((plane << 8 | row) << 8 | column) << 4 | offer.drawer
+        if spot != offer.spot:
+            if offer.spot >= 0:
+                self._take_out(offer)
+            self._put_in(offer, spot)
+
+    def remove(self, offer: Offer) -> None:
+        """It is nowhere from now on."""
+        if offer.spot >= 0:
+            self._take_out(offer)
+            offer.spot = -1
+
+    def cells(self, plane: int, need: Amounts) -> Iterator[tuple[int, int, int]]:
+        """Those in which something may hold `need`, the tightest first: class of CPU, of memory, and key."""
+        row_0, column_0 = class_of(need.cpu), class_of(need.memory)
+        rows = self._rows[plane] >> row_0 << row_0
+        while rows:
+            row = (rows & -rows).bit_length() - 1
+            rows &= rows - 1
+            key = plane << 8 | row
+            columns = self._columns[key] >> column_0 << column_0
+            while columns:
+                column = (columns & -columns).bit_length() - 1
+                columns &= columns - 1
+                yield row, column, key << 8 | column
+
+    def inside(self, cell: int) -> Iterator[Offer]:
+        """The offers of a cell, in an order that only they decide."""
+        offers, drawers = self._offers, self._drawers[cell]
+        for drawer in range(DRAWERS):
+            if drawers >> drawer & 1:
+                for device_id in self._ids[cell << 4 | drawer]:
+                    yield offers[device_id]
+
+    def _put_in(self, offer: Offer, spot: int) -> None:
+        offer.spot = spot
+        ids = self._ids.get(spot)
+        if ids is not None:
+            insort(ids, offer.device_id)
+            return
+        self._ids[spot] = [offer.device_id]
+        cell = spot >> 4
+        drawers = self._drawers.get(cell, 0)
+        self._drawers[cell] = drawers | 1 << (spot & 15)
+        if not drawers:
+            key = cell >> 8
+            self._columns[key] = self._columns.get(key, 0) | 1 << (cell & 255)
+            self._rows[key >> 8] |= 1 << (key & 255)
+
+    def _take_out(self, offer: Offer) -> None:
+        spot = offer.spot
+        ids = self._ids[spot]
+        if len(ids) > 1:
+            del ids[bisect_left(ids, offer.device_id)]
+            return
+        del self._ids[spot]
+        cell = spot >> 4
+        self._drawers[cell] ^= 1 << (spot & 15)
+        if not self._drawers[cell]:
+            del self._drawers[cell]
+            key = cell >> 8
+            self._columns[key] ^= 1 << (cell & 255)
+            if not self._columns[key]:
+                self._rows[key >> 8] ^= 1 << (key & 255)
