@@ -58,7 +58,8 @@ export function held(state) {
   }
   for (const allocation of state.allocations.values())
     for (const share of allocation.allocatedDevices ?? []) addShare(state.devices.get(share.deviceId), share);
-  for (const task of state.tasks.values()) if (RUNNING.has(task.state)) addTask(state.devices.get(task.deviceId), task);
+  for (const task of state.tasks.values())
+    if (RUNNING.has(task.state)) addTask(state.devices.get(task.deviceId), task);
 }
 
 function addShare(row, { allocatedCpu, allocatedMemory, allocatedStorage, allocatedGpu }) {
@@ -88,7 +89,11 @@ export class PoolHistory extends History {
   /** A sample a step: `{step, cpuTotal, cpuUsed, ...}`. */
   seed(samples) {
     for (const { step, ...sample } of samples) {
-      const values = DIMENSIONS.map((name) => ({ [`${name}Total`]: sample[`${name}Total`], [`${name}Owners`]: sample[`${name}Used`], [`${name}Pool`]: 0 }));
+      const values = DIMENSIONS.map((name) => ({
+        [`${name}Total`]: sample[`${name}Total`],
+        [`${name}Owners`]: sample[`${name}Used`],
+        [`${name}Pool`]: 0,
+      }));
       this.fill(step, Object.assign({}, ...values));
     }
   }

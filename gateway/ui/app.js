@@ -36,7 +36,11 @@ class App {
     this.base = new URL("../", location.href.split("#")[0]);
     this.state = createState();
     this.recorder = new Recorder();
-    this.rest = new Rest(this.base, (message) => this.tell(message), () => this.replaying);
+    this.rest = new Rest(
+      this.base,
+      (message) => this.tell(message),
+      () => this.replaying,
+    );
     this.questions = {
       system: this._question("system", "api/system", { everyMs: 10_000 }),
       tasks: this._question("tasks", "api/tasks", { everyMs: 20_000 }),

@@ -37,7 +37,12 @@ export class Caller {
   async follow(submitterId, id, signal, isOver) {
     let waitS = 0;
     while (!signal.aborted) {
-      const value = await this._app.rest.call("GET", `${taskPath(submitterId, id)}&wait=${waitS}`, undefined, { signal });
+      const value = await this._app.rest.call(
+        "GET",
+        `${taskPath(submitterId, id)}&wait=${waitS}`,
+        undefined,
+        { signal },
+      );
       this._app.tell({ type: "answer", name: "task", value });
       if (isOver(value)) return;
       waitS = FOLLOW_S;
@@ -46,12 +51,21 @@ export class Caller {
 
   /** What would be reserved now. Raises RestError. */
   tryRequest(requirements, signal) {
-    return this._app.rest.call("POST", "api/allocations", { requirements, dryRun: true, requester: this.name }, { signal });
+    return this._app.rest.call(
+      "POST",
+      "api/allocations",
+      { requirements, dryRun: true, requester: this.name },
+      { signal },
+    );
   }
 
   /** Reserve for `ttl` seconds. Raises RestError. */
   async reserve(requirements, ttl) {
-    const answer = await this._app.rest.call("POST", "api/allocations", { requirements, ttl, requester: this.name });
+    const answer = await this._app.rest.call("POST", "api/allocations", {
+      requirements,
+      ttl,
+      requester: this.name,
+    });
     if (answer.allocation.fulfilled) this._app.tell({ type: "answer", name: "reserved", value: answer });
     return answer;
   }

@@ -45,7 +45,8 @@ export function drawAreas(canvas, layers, whole, { lines = 0 } = {}) {
   const y = (value) => height - 1 - (Math.min(value, full) / full) * (height - 2);
   context.fillStyle = tone("line");
   context.fillRect(0, height - 1, width, 1);
-  for (let line = 1; line <= lines; line++) context.fillRect(0, Math.round(y((full * line) / lines)), width, 1);
+  for (let line = 1; line <= lines; line++)
+    context.fillRect(0, Math.round(y((full * line) / lines)), width, 1);
   for (const { values, tone: name } of layers) {
     const top = values.map((value, step) => (value < 0 ? -1 : floor[step] + value));
     for (const [from, to] of stretches(values)) fillBetween(context, floor, top, from, to, x, y, tone(name));

@@ -1,6 +1,7 @@
 // Numbers, times and names as people read them.
 
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u061c\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu;
+const HIDDEN =
+  /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u061c\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu;
 
 /** A name from outside: what cannot be seen, or would turn the text around, is shown as a mark. */
 export function printable(text) {
@@ -8,7 +9,9 @@ export function printable(text) {
 }
 
 function rounded(value, digits = 1) {
-  return value >= 100 ? Math.round(value).toLocaleString("en") : Number(value.toFixed(digits)).toLocaleString("en");
+  return value >= 100
+    ? Math.round(value).toLocaleString("en")
+    : Number(value.toFixed(digits)).toLocaleString("en");
 }
 
 /** Core-percent as cores: 250 is "2.5". */
@@ -48,7 +51,9 @@ export function ago(ms) {
 /** The time of day of a moment in ms: "12:01:33". */
 export function clock(ms) {
   const at = new Date(ms);
-  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+  return [at.getHours(), at.getMinutes(), at.getSeconds()]
+    .map((part) => String(part).padStart(2, "0"))
+    .join(":");
 }
 
 export function count(number, one, many = `${one}s`) {

@@ -29,8 +29,26 @@ const PLATFORMS = [
 ];
 
 export function icon(name) {
-  const attributes = { viewBox: "0 0 24 24", width: 20, height: 20, class: "icon", "aria-hidden": "true", focusable: "false" };
-  return s("svg", attributes, s("path", { d: PATHS[name] ?? PATHS.server, fill: "none", stroke: "currentColor", "stroke-width": 1.8, "stroke-linecap": "round", "stroke-linejoin": "round" }));
+  const attributes = {
+    viewBox: "0 0 24 24",
+    width: 20,
+    height: 20,
+    class: "icon",
+    "aria-hidden": "true",
+    focusable: "false",
+  };
+  return s(
+    "svg",
+    attributes,
+    s("path", {
+      d: PATHS[name] ?? PATHS.server,
+      fill: "none",
+      stroke: "currentColor",
+      "stroke-width": 1.8,
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
+    }),
+  );
 }
 
 /** What a device of this platform looks like. */

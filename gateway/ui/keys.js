@@ -48,10 +48,17 @@ function focusSearch() {
 
 /** A dialog with this content; it goes when it is closed. */
 export function openDialog(title, ...content) {
-  const close = h("button", { type: "button", class: "button quiet icon-only", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"));
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" },
+  const close = h(
+    "button",
+    { type: "button", class: "button quiet icon-only", "aria-label": "Close", onclick: () => dialog.close() },
+    icon("close"),
+  );
+  const dialog = h(
+    "dialog",
+    { "aria-labelledby": "dialog-title" },
     h("div", { class: "dialog-head" }, h("h2", { id: "dialog-title" }, title), close),
-    h("div", { class: "dialog-body" }, content));
+    h("div", { class: "dialog-body" }, content),
+  );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.getElementById("layer").append(dialog);
@@ -62,10 +69,21 @@ export function openDialog(title, ...content) {
 export function openHelp() {
   if (document.querySelector("dialog")) return true;
   const keys = KEYS.map(([key, text]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)]);
-  const words = WORDS.map(([word, tone, text]) => [h("dt", { class: `key ${tone}` }, word), h("dd", {}, text)]);
-  openDialog("Help",
-    h("p", {}, "Devices that joined this pool are shown as they report themselves, live. Anyone may reserve part of them, or have tasks run on the device that fits."),
-    h("h3", {}, "What the bars say"), h("dl", { class: "pairs" }, words.flat()),
-    h("h3", {}, "Keys"), h("dl", { class: "pairs" }, keys.flat()));
+  const words = WORDS.map(([word, tone, text]) => [
+    h("dt", { class: `key ${tone}` }, word),
+    h("dd", {}, text),
+  ]);
+  openDialog(
+    "Help",
+    h(
+      "p",
+      {},
+      "Devices that joined this pool are shown as they report themselves, live. Anyone may reserve part of them, or have tasks run on the device that fits.",
+    ),
+    h("h3", {}, "What the bars say"),
+    h("dl", { class: "pairs" }, words.flat()),
+    h("h3", {}, "Keys"),
+    h("dl", { class: "pairs" }, keys.flat()),
+  );
   return true;
 }

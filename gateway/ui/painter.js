@@ -15,7 +15,10 @@ export class Painter {
   changed() {
     if (this._planned) return;
     this._planned = true;
-    setTimeout(() => requestAnimationFrame(() => this.now()), Math.max(0, this._restUntilMs - performance.now()));
+    setTimeout(
+      () => requestAnimationFrame(() => this.now()),
+      Math.max(0, this._restUntilMs - performance.now()),
+    );
   }
 
   /** Paint at once. */

@@ -12,16 +12,32 @@ export function toneBar(label) {
     const [own, shared] = [percent(parts.owners, parts.total), percent(parts.pool, parts.total)];
     setVar(owners, "--part", own.toFixed(1));
     setVar(pool, "--part", shared.toFixed(1));
-    setAttr(element, "aria-label", `${label}: ${Math.round(own)} % used by owners, ${Math.round(shared)} % by the pool`);
+    setAttr(
+      element,
+      "aria-label",
+      `${label}: ${Math.round(own)} % used by owners, ${Math.round(shared)} % by the pool`,
+    );
   };
   return { element, update };
 }
 
 const STATE_WORDS = {
-  submitted: "submitted", queued: "waiting", assigned: "starting", running: "running",
-  succeeded: "done", failed: "failed", cancelled: "cancelled", expired: "expired",
+  submitted: "submitted",
+  queued: "waiting",
+  assigned: "starting",
+  running: "running",
+  succeeded: "done",
+  failed: "failed",
+  cancelled: "cancelled",
+  expired: "expired",
 };
-const STATE_TONES = { running: "accent", assigned: "accent", succeeded: "good", failed: "bad", expired: "bad" };
+const STATE_TONES = {
+  running: "accent",
+  assigned: "accent",
+  succeeded: "good",
+  failed: "bad",
+  expired: "bad",
+};
 
 export function stateBadge(state) {
   return h("span", { class: `badge ${STATE_TONES[state] ?? ""}` }, STATE_WORDS[state] ?? state);
@@ -42,22 +58,41 @@ export function missing(answer, what) {
   if (!answer) return `Asking for ${what}.`;
   if (!answer.error) return null;
   if (answer.code === "ABSENT") return `This gateway does not offer ${what}.`;
-  if (answer.code === "FORBIDDEN" || answer.code === "UNAUTHORIZED") return `Your token does not let you see ${what}.`;
-  if (answer.code === "RATE_LIMITED") return `The gateway takes no more questions from this address for a moment; ${what} will come later.`;
+  if (answer.code === "FORBIDDEN" || answer.code === "UNAUTHORIZED")
+    return `Your token does not let you see ${what}.`;
+  if (answer.code === "RATE_LIMITED")
+    return `The gateway takes no more questions from this address for a moment; ${what} will come later.`;
   return `No ${what} now: ${answer.error}.`;
 }
 
 /** A choice of a few, as buttons; `onchoose(value)`. */
 export function segments(label, options, onchoose) {
   const buttons = options.map(([value, text]) =>
-    h("button", { type: "button", class: "segment", "data-value": value, "aria-pressed": "false", onclick: () => onchoose(value) }, text),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "segment",
+        "data-value": value,
+        "aria-pressed": "false",
+        onclick: () => onchoose(value),
+      },
+      text,
+    ),
   );
   const element = h("div", { class: "segments", role: "group", "aria-label": label }, buttons);
-  const choose = (value) => buttons.forEach((each) => setAttr(each, "aria-pressed", String(each.dataset.value === value)));
+  const choose = (value) =>
+    buttons.forEach((each) => setAttr(each, "aria-pressed", String(each.dataset.value === value)));
   return { element, choose };
 }
 
 /** A field with its label above it. */
 export function field(label, input, hint) {
-  return h("label", { class: "field" }, h("span", { class: "field-name" }, label), input, hint && h("span", { class: "hint" }, hint));
+  return h(
+    "label",
+    { class: "field" },
+    h("span", { class: "field-name" }, label),
+    input,
+    hint && h("span", { class: "hint" }, hint),
+  );
 }

@@ -29,13 +29,23 @@ export class Rest {
   /** The answer's JSON. Raises RestError. */
   async call(method, path, body, { signal } = {}) {
     if (this._isClosed()) throw new RestError("this is a recording", "RECORDING", 0);
-    const response = await this.fetch(method, path, body === undefined ? {} : { body: JSON.stringify(body), type: "application/json" }, signal);
+    const response = await this.fetch(
+      method,
+      path,
+      body === undefined ? {} : { body: JSON.stringify(body), type: "application/json" },
+      signal,
+    );
     this._tell({ type: "stale", stale: response.headers.get("X-RPN-Stale") === "1" });
     const told = await response.json().catch(() => ({}));
     if (response.ok) return told;
     if (response.status === 401) this._tell({ type: "locked", reason: this.token ? told.error : "" });
     const retryAfterMs = 1000 * Number(response.headers.get("Retry-After") ?? 0);
-    throw new RestError(told.error ?? `status ${response.status}`, told.code ?? "UNKNOWN", response.status, retryAfterMs);
+    throw new RestError(
+      told.error ?? `status ${response.status}`,
+      told.code ?? "UNKNOWN",
+      response.status,
+      retryAfterMs,
+    );
   }
 
   /** The response as it comes; a pool that is not open is shown the token. Raises RestError. */
@@ -44,7 +54,12 @@ export class Rest {
     if (type) headers.set("Content-Type", type);
     if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const options = { method, headers, cache: "no-store", signal: signal ? AbortSignal.any([signal, limit]) : limit };
+    const options = {
+      method,
+      headers,
+      cache: "no-store",
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    };
     if (body !== undefined) options.body = body;
     try {
       return await fetch(new URL(path, this.base), options);
@@ -91,7 +106,11 @@ export class Question {
 
   _plan(afterMs) {
     if (!this._askers.size || this._asking) return;
-    const atMs = Math.max(performance.now() + Math.min(afterMs, this._everyMs), this._lastMs + this._minMs, this._notBeforeMs ?? 0);
+    const atMs = Math.max(
+      performance.now() + Math.min(afterMs, this._everyMs),
+      this._lastMs + this._minMs,
+      this._notBeforeMs ?? 0,
+    );
     if (this._timer !== undefined && this._atMs <= atMs) return;
     clearTimeout(this._timer);
     this._atMs = atMs;
@@ -118,7 +137,13 @@ export class Question {
   _failed(error) {
     const absent = [401, 403, 404, 405].includes(error.status);
     const doubled = Math.min(LONGEST_MS, Math.max(this._everyMs, 2 * this._pauseMs));
-    this._pauseMs = error.retryAfterMs || (absent ? ABSENT_RETRY_MS : error.status === 0 ? this._minMs : doubled);
-    this._tell({ type: "answer", name: this.name, error: error.message, code: [404, 405].includes(error.status) ? "ABSENT" : error.code });
+    this._pauseMs =
+      error.retryAfterMs || (absent ? ABSENT_RETRY_MS : error.status === 0 ? this._minMs : doubled);
+    this._tell({
+      type: "answer",
+      name: this.name,
+      error: error.message,
+      code: [404, 405].includes(error.status) ? "ABSENT" : error.code,
+    });
   }
 }

@@ -38,9 +38,17 @@ export class Recorder {
 
   /** Record from what is known now. */
   start(state) {
-    const devices = [...state.devices.values()].map(({ id, name, platform, ipAddress, seenMs, isOnline, resources }) => ({
-      id, name, platform, ipAddress, lastSeen: new Date(seenMs).toISOString(), isOnline, resources,
-    }));
+    const devices = [...state.devices.values()].map(
+      ({ id, name, platform, ipAddress, seenMs, isOnline, resources }) => ({
+        id,
+        name,
+        platform,
+        ipAddress,
+        lastSeen: new Date(seenMs).toISOString(),
+        isOnline,
+        resources,
+      }),
+    );
     this.log = [[Date.now(), { type: "devices", devices }]];
   }
 

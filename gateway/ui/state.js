@@ -13,8 +13,18 @@ const MERGE_MS = 4_000;
 /** A join or leave and the pool's event about it come this close to each other. */
 const FINAL = new Set(["succeeded", "failed", "cancelled", "expired"]);
 const NO_RESOURCES = {
-  cpuUsage: 0, cpuAvailable: 0, cpuCores: 0, memoryUsage: 0, memoryAvailable: 0, memoryTotal: 0,
-  storageUsage: 0, storageAvailable: 0, storageTotal: 0, hasGPU: false, gpuName: null, gpuUsage: null,
+  cpuUsage: 0,
+  cpuAvailable: 0,
+  cpuCores: 0,
+  memoryUsage: 0,
+  memoryAvailable: 0,
+  memoryTotal: 0,
+  storageUsage: 0,
+  storageAvailable: 0,
+  storageTotal: 0,
+  hasGPU: false,
+  gpuName: null,
+  gpuUsage: null,
 };
 
 export function createState() {
@@ -90,7 +100,13 @@ function onDevices(state, { devices }, atMs) {
   for (const [id, row] of state.devices) {
     if (here.has(id)) continue;
     state.devices.delete(id);
-    if (before) note(state, atMs, { kind: "device_left", deviceId: id, name: row.name, reason: "while this page was away" });
+    if (before)
+      note(state, atMs, {
+        kind: "device_left",
+        deviceId: id,
+        name: row.name,
+        reason: "while this page was away",
+      });
   }
   for (const device of devices) {
     const isNew = put(state, device, atMs);
@@ -134,7 +150,8 @@ function note(state, atMs, event) {
   event.name ??= state.devices.get(event.deviceId)?.name ?? printable(event.deviceId);
   const same = state.activity.find((each) => atMs - each.atMs < MERGE_MS && isSame(each, event));
   if (same) {
-    for (const [field, value] of Object.entries(event)) if (value !== undefined && !same[field]) same[field] = value;
+    for (const [field, value] of Object.entries(event))
+      if (value !== undefined && !same[field]) same[field] = value;
   } else {
     state.activity.unshift({ id: ++state.serial, atMs, ...event });
     if (state.activity.length > ACTIVITY_LIMIT) state.activity.length = ACTIVITY_LIMIT;
@@ -215,7 +232,11 @@ function flat(held) {
 /** Take over one task as REST tells it. */
 export function keepTask(state, told) {
   const ms = (text) => (text ? Date.parse(text) : 0);
-  const times = { submittedMs: ms(told.submittedAt), startedMs: ms(told.startedAt), endedMs: ms(told.endedAt) };
+  const times = {
+    submittedMs: ms(told.submittedAt),
+    startedMs: ms(told.startedAt),
+    endedMs: ms(told.endedAt),
+  };
   const { taskId: id, submitterId } = told;
   const before = state.tasks.get(`${submitterId}/${id}`);
   const task = { ...before, ...told, id, ...times, assignedMs: ms(told.assignedAt) };
@@ -245,7 +266,8 @@ function onLink(state, { state: link }, atMs) {
     state.liveMs = atMs;
     note(state, atMs, { kind: "link", state: "lost", reason: printable(link.reason) });
   }
-  if (link.name === "live" && was.name !== "live" && state.liveMs) note(state, atMs, { kind: "link", state: "back" });
+  if (link.name === "live" && was.name !== "live" && state.liveMs)
+    note(state, atMs, { kind: "link", state: "back" });
   state.rev.link++;
 }
 
@@ -265,7 +287,11 @@ function onTick(state, _, atMs) {
   for (const { resources: r, history, reported } of state.devices.values()) {
     const known = live && reported;
     const memory = r.memoryTotal ? (100 * r.memoryUsage) / r.memoryTotal : 0;
-    history.record(step, known ? { cpu: r.cpuUsage, memory, gpu: r.hasGPU ? (r.gpuUsage ?? undefined) : undefined } : {}, unbroken);
+    history.record(
+      step,
+      known ? { cpu: r.cpuUsage, memory, gpu: r.hasGPU ? (r.gpuUsage ?? undefined) : undefined } : {},
+      unbroken,
+    );
   }
 }
 

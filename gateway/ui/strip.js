@@ -32,7 +32,8 @@ export class Strip {
     if (draws) this._drawnMs = nowMs;
     const live = state.link.name === "live" && !state.link.stale;
     const asOf = live || !state.liveMs ? "" : `as of ${clock(state.liveMs)}`;
-    for (const each of this._meters) each.update(sums, { asOf, history: draws ? state.history : null, listed: state.listed });
+    for (const each of this._meters)
+      each.update(sums, { asOf, history: draws ? state.history : null, listed: state.listed });
   }
 }
 
@@ -40,12 +41,27 @@ function meter(name, title, show, unit) {
   const label = h("span", { class: "meter-name" }, title);
   const number = h("span");
   const rest = h("span");
-  const chart = h("canvas", { role: "img", "aria-label": `${title}: the last 15 minutes`, class: "live-data" });
+  const chart = h("canvas", {
+    role: "img",
+    "aria-label": `${title}: the last 15 minutes`,
+    class: "live-data",
+  });
   const bar = toneBar(title);
   const parts = ["owners", "pool"].map((tone) => h("span", { class: `key ${tone}` }));
-  const element = h("article", { class: "meter", id: `meter-${name}`, "aria-label": title },
-    h("div", {}, label, h("p", { class: "meter-value live-data" }, number), h("p", { class: "meter-rest live-data" }, rest)), chart,
-    bar.element, h("p", { class: "meter-parts live-data" }, parts));
+  const element = h(
+    "article",
+    { class: "meter", id: `meter-${name}`, "aria-label": title },
+    h(
+      "div",
+      {},
+      label,
+      h("p", { class: "meter-value live-data" }, number),
+      h("p", { class: "meter-rest live-data" }, rest),
+    ),
+    chart,
+    bar.element,
+    h("p", { class: "meter-parts live-data" }, parts),
+  );
   bar.element.classList.add("live-data");
 
   const update = (sums, { asOf, history, listed }) => {
@@ -55,7 +71,10 @@ function meter(name, title, show, unit) {
     setText(number, listed ? show(total ? free : 0) : "–");
     setText(rest, total ? `${unit} of ${show(total)}` : listed ? "none" : "");
     bar.update({ total, owners, pool });
-    [[owners, "owners"], [pool, "pool"]].forEach(([value, word], index) => setText(parts[index], `${value ? show(value) : 0} ${word}`));
+    [
+      [owners, "owners"],
+      [pool, "pool"],
+    ].forEach(([value, word], index) => setText(parts[index], `${value ? show(value) : 0} ${word}`));
     setAttr(element, "data-empty", total ? null : "");
     if (history) drawHistory(chart, history, name);
   };
@@ -65,6 +84,9 @@ function meter(name, title, show, unit) {
 function drawHistory(canvas, history, name) {
   const step = stepOf(Date.now());
   const read = (part) => history.read(`${name}${part}`, step);
-  const layers = [{ values: read("Owners"), tone: "owners" }, { values: read("Pool"), tone: "pool" }];
+  const layers = [
+    { values: read("Owners"), tone: "owners" },
+    { values: read("Pool"), tone: "pool" },
+  ];
   drawAreas(canvas, layers, read("Total"));
 }

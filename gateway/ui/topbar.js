@@ -13,27 +13,49 @@ const TABS = [
   ["activity", "Activity"],
   ["system", "System"],
 ];
-const THEMES = { auto: ["auto", "Theme: as the system"], light: ["sun", "Theme: light"], dark: ["moon", "Theme: dark"] };
+const THEMES = {
+  auto: ["auto", "Theme: as the system"],
+  light: ["sun", "Theme: light"],
+  dark: ["moon", "Theme: dark"],
+};
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 
 /** How the connection is: `[kind, words for the bar, a sentence for the notice]`. */
 export function connectionWords({ link, liveMs }, nowMs) {
   const since = liveMs ? ` since ${clock(liveMs)}` : "";
   const asOf = liveMs ? " What you see is how it was then." : "";
-  if (link.name === "replay") return ["replay", "recording", "This is a recording. Nothing here is live; reload the page for the pool itself."];
+  if (link.name === "replay")
+    return [
+      "replay",
+      "recording",
+      "This is a recording. Nothing here is live; reload the page for the pool itself.",
+    ];
   if (link.name === "waiting") {
     const seconds = Math.max(1, Math.ceil((link.untilMs - nowMs) / 1000));
     return ["away", `reconnecting in ${seconds} s`, `No connection to the pool${since}.${asOf}`];
   }
   if (link.name === "connecting") {
-    return liveMs ? ["away", "reconnecting", `No connection to the pool${since}.${asOf}`] : ["connecting", "connecting", ""];
+    return liveMs
+      ? ["away", "reconnecting", `No connection to the pool${since}.${asOf}`]
+      : ["connecting", "connecting", ""];
   }
-  if (link.name === "closed") return ["away", "no token", `This pool asks for a token; reload the page to enter one.${asOf}`];
+  if (link.name === "closed")
+    return ["away", "no token", `This pool asks for a token; reload the page to enter one.${asOf}`];
   if (link.stale) {
     const at = clock(link.sinceMs).slice(0, 5);
-    return ["stale", `stale since ${at}`, `The gateway has lost the pool's server since ${clock(link.sinceMs)}. What you see is how it was then.`];
+    return [
+      "stale",
+      `stale since ${at}`,
+      `The gateway has lost the pool's server since ${clock(link.sinceMs)}. What you see is how it was then.`,
+    ];
   }
-  return ["live", link.latencyMs === null || link.latencyMs === undefined ? "live" : `live, ${Math.max(1, Math.round(link.latencyMs))} ms`, ""];
+  return [
+    "live",
+    link.latencyMs === null || link.latencyMs === undefined
+      ? "live"
+      : `live, ${Math.max(1, Math.round(link.latencyMs))} ms`,
+    "",
+  ];
 }
 
 export class Topbar {
@@ -42,16 +64,43 @@ export class Topbar {
     this._words = document.getElementById("link-words");
     this._notice = document.getElementById("notice");
     this._noticeText = h("span");
-    this._retry = h("button", { type: "button", class: "button small", onclick: () => app.retryNow() }, "Try now");
-    this._notice.append(this._noticeText, this._retry);
-    this._tabs = TABS.map(([view, text]) => h("a", { href: address(view), "data-view": view }, icon(view), h("span", {}, text)));
-    document.getElementById("tabs").append(...this._tabs);
-    this._theme = h("button", { type: "button", class: "button quiet icon-only optional", onclick: () => this._nextTheme() });
-    document.getElementById("buttons").append(
-      h("a", { class: "button primary", href: address("add"), "aria-label": "Add device" }, icon("plus"), h("span", { class: "wide-only" }, "Add device")),
-      this._theme,
-      h("button", { type: "button", class: "button quiet icon-only optional", "aria-label": "Help and keys", title: "Help and keys (?)", onclick: openHelp }, icon("help")),
+    this._retry = h(
+      "button",
+      { type: "button", class: "button small", onclick: () => app.retryNow() },
+      "Try now",
     );
+    this._notice.append(this._noticeText, this._retry);
+    this._tabs = TABS.map(([view, text]) =>
+      h("a", { href: address(view), "data-view": view }, icon(view), h("span", {}, text)),
+    );
+    document.getElementById("tabs").append(...this._tabs);
+    this._theme = h("button", {
+      type: "button",
+      class: "button quiet icon-only optional",
+      onclick: () => this._nextTheme(),
+    });
+    document
+      .getElementById("buttons")
+      .append(
+        h(
+          "a",
+          { class: "button primary", href: address("add"), "aria-label": "Add device" },
+          icon("plus"),
+          h("span", { class: "wide-only" }, "Add device"),
+        ),
+        this._theme,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button quiet icon-only optional",
+            "aria-label": "Help and keys",
+            title: "Help and keys (?)",
+            onclick: openHelp,
+          },
+          icon("help"),
+        ),
+      );
     this._showTheme();
   }
 

@@ -1,18 +1,17 @@
 /**
  * The client of a resource pool: watch its devices, reserve resources, have tasks run.
  *
- * One file without dependencies, for browsers and for node; the WebSocket class is an argument, because
- * node 20 has none. What was asked for survives lost connections: it is said again under the same id,
- * which the pool answers once.
+ * One file without dependencies; the WebSocket class is an argument, because node 20 has none. What was
+ * asked for survives lost connections: it is said again under the same id, which the pool answers once.
  */
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
-const SUPERSEDED_WAIT_MS = 60_000; // Two clients with one device id would otherwise drive each other out for ever.
-const STABLE_MS = 10_000; // A connection that lasted this long was a good one: the next wait is short again.
+const SUPERSEDED_WAIT_MS = 60_000; // two clients with one device id would drive each other out for ever
+const STABLE_MS = 10_000; // a connection that lasted this long was a good one: the next wait is short again
 const PING_EVERY_MS = 5_000;
-const FIRST_PING_MS = 500; // The first moments are busy with the first list: what they would tell is not the distance.
-const ANSWER_LIMIT_MS = 10_000; // Without an opened socket, a first message or a pong for this long, the connection is dead.
+const FIRST_PING_MS = 500; // the first moments are busy with the first list
+const ANSWER_LIMIT_MS = 10_000; // without a first message or a pong for this long, it is dead
 const RETRY_MS = 1_500;
 const GREETING_ID = "greeting";
 const UNAVAILABLE = new Set(["STORE_UNAVAILABLE", "QUEUE_FULL", "DRAINING"]);
@@ -41,7 +40,8 @@ export function webSocketUrl(server) {
 
 /** 128 random bits in hex; pages that came without TLS have no `crypto.randomUUID`. */
 export function newId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
@@ -106,7 +106,7 @@ export class Link {
   /** End it for good. */
   close() {
     this._become({ name: "closed" });
-    this._clearTimers();
+    this._cancel(...this._timers);
     this._socket?.close(1000);
   }
 
@@ -125,18 +125,13 @@ export class Link {
     return timer;
   }
 
-  _cancel(timer) {
-    clearTimeout(timer);
-    this._timers.delete(timer);
-  }
-
-  _clearTimers() {
-    for (const timer of this._timers) clearTimeout(timer);
-    this._timers.clear();
+  _cancel(...timers) {
+    for (const timer of timers) clearTimeout(timer);
+    for (const timer of timers) this._timers.delete(timer);
   }
 
   _connect() {
-    this._clearTimers();
+    this._cancel(...this._timers);
     this._become({ name: "connecting" });
     const url = this._urls[this._turn++ % this._urls.length];
     const visit = { beganMs: Date.now(), greeted: false, ended: false };
@@ -199,7 +194,7 @@ export class Link {
   _end(visit, reason, code) {
     if (visit.ended || this.state.name === "closed") return;
     visit.ended = true;
-    this._clearTimers();
+    this._cancel(...this._timers);
     if (code === undefined) this._socket?.close(1000);
     const superseded = code === 1008 && String(reason).startsWith("superseded");
     const lasted = visit.greeted && Date.now() - visit.beganMs >= STABLE_MS;
@@ -219,11 +214,13 @@ export class Submission {
     this.deviceId = undefined;
     this.onProgress = onProgress;
     this.cancel = cancel;
-    this.result = new Promise((resolve, reject) => Object.assign(this, { _resolve: resolve, _reject: reject }));
+    this.result = new Promise((...ways) => ([this._resolve, this._reject] = ways));
     this.result.catch(NOTHING); // a result that nobody awaits is no reason for a complaint
   }
 
-  then(resolved, rejected) { return this.result.then(resolved, rejected); }
+  then(resolved, rejected) {
+    return this.result.then(resolved, rejected);
+  }
 
   _finish(outcome) {
     const failed = outcome?.success === false;
@@ -243,7 +240,7 @@ export class Submission {
  * `observe: true` as a mere watcher, which can neither reserve nor submit.
  */
 export class Pool {
-  constructor(server, { name = "client", platform = "javascript", deviceId, observe = false, ...options } = {}) {
+  constructor(server, { name = "client", platform = "javascript", deviceId, observe, ...options } = {}) {
     this.deviceId = deviceId ?? `client-${newId()}`;
     this.devices = new Map();
     this.ready = new Promise((resolve) => (this._listed = resolve));
@@ -261,7 +258,9 @@ export class Pool {
     });
   }
 
-  get state() { return this._link.state; }
+  get state() {
+    return this._link.state;
+  }
 
   /** Hear of `"message"`, `"state"` or a message's type; answers how to stop it. */
   on(type, listener) {
@@ -311,7 +310,7 @@ export class Pool {
   }
 
   _mustBeDevice() {
-    if (this._observes) throw new PoolError("an observer only watches: open the pool without `observe`", "NOT_ALLOWED");
+    if (this._observes) throw new PoolError("an observer only watches", "NOT_ALLOWED");
   }
 
   _say(message) {
@@ -367,10 +366,8 @@ export class Pool {
   _refused({ error, code, requestId }) {
     const asked = this._open.get(requestId);
     if (!asked) return;
-    if (UNAVAILABLE.has(code)) {
-      setTimeout(() => this._open.has(requestId) && this._link.send(asked.message), RETRY_MS);
-      return;
-    }
+    const again = () => this._open.has(requestId) && this._link.send(asked.message);
+    if (UNAVAILABLE.has(code)) return void setTimeout(again, RETRY_MS);
     this._open.delete(requestId);
     const refusal = new PoolError(error, code);
     if (asked.submission) asked.submission._refuse(refusal);

@@ -9,16 +9,39 @@ const LOOPBACK = /^(localhost|127\.|\[::1\])/;
 
 /** `[title, steps]` by platform; a step is `[what it does, the line to type]`. */
 function platforms(server, isGuarded) {
-  const install = (pip) => ["Once: install (Python 3.11 or newer)", `${pip} install resource-pooling-network`];
+  const install = (pip) => [
+    "Once: install (Python 3.11 or newer)",
+    `${pip} install resource-pooling-network`,
+  ];
   const join = isGuarded
-    ? ["Join: it asks for a join token, which an administrator makes with `rpn token create join`", `rpn agent join ${server}`]
+    ? [
+        "Join: it asks for a join token, which an administrator makes with `rpn token create join`",
+        `rpn agent join ${server}`,
+      ]
     : ["Join, for as long as it runs", `rpn agent --server ${server}`];
   return {
     linux: ["Linux", [install("python3 -m pip"), join]],
     macos: ["macOS", [install("python3 -m pip"), join]],
     windows: ["Windows", [install("py -m pip"), join]],
-    board: ["Raspberry Pi, Jetson", [["Once: a place for it", "python3 -m venv ~/rpn && . ~/rpn/bin/activate"], install("pip"), join]],
-    any: ["Any program", [["Connect a WebSocket to", server], ["Say who you are", JSON.stringify({ type: "register", deviceId: "my-device", deviceName: "My Laptop", platform: "linux" })]]],
+    board: [
+      "Raspberry Pi, Jetson",
+      [["Once: a place for it", "python3 -m venv ~/rpn && . ~/rpn/bin/activate"], install("pip"), join],
+    ],
+    any: [
+      "Any program",
+      [
+        ["Connect a WebSocket to", server],
+        [
+          "Say who you are",
+          JSON.stringify({
+            type: "register",
+            deviceId: "my-device",
+            deviceName: "My Laptop",
+            platform: "linux",
+          }),
+        ],
+      ],
+    ],
   };
 }
 
@@ -33,16 +56,62 @@ class AddView {
     this._page = app.base.href;
     this._platforms = platforms(webSocketUrl(app.base.href), Boolean(app.rest.token));
     this._steps = h("ol", { class: "steps" });
-    this._choice = segments("Platform", Object.entries(this._platforms).map(([key, [title]]) => [key, title]), (key) => this._choose(key));
-    this._code = h("img", { class: "qr", width: 200, height: 200, alt: `QR code of ${this._page}`, hidden: true });
+    this._choice = segments(
+      "Platform",
+      Object.entries(this._platforms).map(([key, [title]]) => [key, title]),
+      (key) => this._choose(key),
+    );
+    this._code = h("img", {
+      class: "qr",
+      width: 200,
+      height: 200,
+      alt: `QR code of ${this._page}`,
+      hidden: true,
+    });
     this._caption = h("p", { class: "hint" }, "Drawing the code.");
-    const loopback = LOOPBACK.test(app.base.hostname) && h("p", { class: "callout", role: "note" },
-      "This page was opened on the server's own machine, by an address that means nothing to others. To add other machines, start the pool with ",
-      h("code", {}, "rpn up --host 0.0.0.0"), " and open this page by the server's address in your network.");
-    this.element = h("section", { class: "add" }, h("div", { class: "toolbar" }, h("h1", {}, "Add a device")), loopback,
-      h("div", { class: "columns" },
-        h("div", { class: "panel" }, this._choice.element, this._steps, h("p", { class: "hint" }, "It shows up here within a second. What it runs for others beyond the built-in commands is for its owner to name.")),
-        h("div", { class: "panel qr-panel" }, h("h2", {}, "On a phone or tablet"), this._code, this._caption, h("p", { class: "line" }, h("code", { class: "breaks" }, this._page), copyButton(() => this._page)))));
+    const loopback =
+      LOOPBACK.test(app.base.hostname) &&
+      h(
+        "p",
+        { class: "callout", role: "note" },
+        "This page was opened on the server's own machine, by an address that means nothing to others. To add other machines, start the pool with ",
+        h("code", {}, "rpn up --host 0.0.0.0"),
+        " and open this page by the server's address in your network.",
+      );
+    this.element = h(
+      "section",
+      { class: "add" },
+      h("div", { class: "toolbar" }, h("h1", {}, "Add a device")),
+      loopback,
+      h(
+        "div",
+        { class: "columns" },
+        h(
+          "div",
+          { class: "panel" },
+          this._choice.element,
+          this._steps,
+          h(
+            "p",
+            { class: "hint" },
+            "It shows up here within a second. What it runs for others beyond the built-in commands is for its owner to name.",
+          ),
+        ),
+        h(
+          "div",
+          { class: "panel qr-panel" },
+          h("h2", {}, "On a phone or tablet"),
+          this._code,
+          this._caption,
+          h(
+            "p",
+            { class: "line" },
+            h("code", { class: "breaks" }, this._page),
+            copyButton(() => this._page),
+          ),
+        ),
+      ),
+    );
     this._choose(this._platforms[params.get("on")] ? params.get("on") : guess());
     this._draw(app);
   }
@@ -56,7 +125,21 @@ class AddView {
   _choose(key) {
     this._choice.choose(key);
     refine({ on: key });
-    this._steps.replaceChildren(...this._platforms[key][1].map(([title, line]) => h("li", {}, h("p", {}, title), h("div", { class: "command" }, h("code", {}, line), copyButton(() => line)))));
+    this._steps.replaceChildren(
+      ...this._platforms[key][1].map(([title, line]) =>
+        h(
+          "li",
+          {},
+          h("p", {}, title),
+          h(
+            "div",
+            { class: "command" },
+            h("code", {}, line),
+            copyButton(() => line),
+          ),
+        ),
+      ),
+    );
   }
 
   /** The code is drawn by the gateway; what it says travels in a body, never in an address. */

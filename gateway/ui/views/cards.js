@@ -31,9 +31,15 @@ export class Cards {
 
   update(rows) {
     const step = stepOf(Date.now());
-    list(this._grid, rows.slice(0, SHOWN_LIMIT), (row) => row.id, (row) => this._make(row), (element, row) => {
-      this._cards.get(element).update(row, step);
-    });
+    list(
+      this._grid,
+      rows.slice(0, SHOWN_LIMIT),
+      (row) => row.id,
+      (row) => this._make(row),
+      (element, row) => {
+        this._cards.get(element).update(row, step);
+      },
+    );
     this._more.hidden = rows.length <= SHOWN_LIMIT;
     setText(this._more, `${rows.length - SHOWN_LIMIT} more: search, or show them as a table or map.`);
   }
@@ -55,10 +61,22 @@ class Card {
     this._gpu = h("p", { class: "card-line-text gpu", hidden: true });
     this._running = runningLine();
     this._badge = h("span", { class: "badge bad", hidden: true }, "connection lost");
-    this.element = h("li", { class: "card", "data-device": row.id },
-      h("a", { class: "card-head", href: address("devices", [row.id]) }, platformIcon(row.platform),
-        h("span", { class: "card-title" }, this._name, this._platform), this._badge, this._load),
-      this._chart, this._lines.map((each) => each.element), this._gpu, this._running.element);
+    this.element = h(
+      "li",
+      { class: "card", "data-device": row.id },
+      h(
+        "a",
+        { class: "card-head", href: address("devices", [row.id]) },
+        platformIcon(row.platform),
+        h("span", { class: "card-title" }, this._name, this._platform),
+        this._badge,
+        this._load,
+      ),
+      this._chart,
+      this._lines.map((each) => each.element),
+      this._gpu,
+      this._running.element,
+    );
     this._step = -1;
   }
 
@@ -86,7 +104,13 @@ class Card {
 function line(name, title) {
   const bar = toneBar(title);
   const text = h("span", { class: "card-line-text" });
-  const element = h("div", { class: `card-line ${name}` }, h("span", { class: "card-line-name" }, title), text, bar.element);
+  const element = h(
+    "div",
+    { class: `card-line ${name}` },
+    h("span", { class: "card-line-name" }, title),
+    text,
+    bar.element,
+  );
   const show = LINES.find(([each]) => each === name)[2];
   const update = (reported, parts) => {
     setText(text, reported ? show(parts[name]) : "not measured yet");

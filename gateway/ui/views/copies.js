@@ -4,7 +4,10 @@ const json = (value, indent) => JSON.stringify(value, null, indent);
 
 /** A value as Python writes it. */
 function python(value) {
-  return json(value).replace(/\btrue\b/g, "True").replace(/:/g, ": ").replace(/,/g, ", ");
+  return json(value)
+    .replace(/\btrue\b/g, "True")
+    .replace(/:/g, ": ")
+    .replace(/,/g, ", ");
 }
 
 function asCurl(base, requirements) {

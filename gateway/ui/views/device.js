@@ -13,10 +13,19 @@ import { taskName } from "./running.js";
 
 const CHARTS = [
   ["cpu", "CPU", ({ resources: r }) => `${whole(r.cpuUsage)} of ${cores(r.cpuCores * 100)} cores`],
-  ["memory", "Memory", ({ resources: r }) => `${whole(percent(r.memoryUsage, r.memoryTotal))} of ${size(r.memoryTotal)}`],
+  [
+    "memory",
+    "Memory",
+    ({ resources: r }) => `${whole(percent(r.memoryUsage, r.memoryTotal))} of ${size(r.memoryTotal)}`,
+  ],
   ["gpu", "GPU", (row) => gpuText(row.resources, row.held).replace("GPU: ", "")],
 ];
-const SPLITS = [["cpu", "CPU", (value) => `${cores(value)} cores`], ["memory", "Memory", size], ["storage", "Storage", size], ["gpu", "GPU", (value) => Number(value.toFixed(1))]];
+const SPLITS = [
+  ["cpu", "CPU", (value) => `${cores(value)} cores`],
+  ["memory", "Memory", size],
+  ["storage", "Storage", size],
+  ["gpu", "GPU", (value) => Number(value.toFixed(1))],
+];
 
 export function deviceView(app, route) {
   return new DeviceView(app, route.rest[0]);
@@ -56,33 +65,77 @@ class DeviceView {
     this._ask();
     this._state = h("span", { class: "badge" });
     this._heard = h("span", { class: "hint" });
-    this._charts = CHARTS.filter(([name]) => name !== "gpu" || row.resources.hasGPU).map((each) => chart(...each));
-    this._splits = SPLITS.filter(([name]) => name !== "gpu" || row.resources.hasGPU).map((each) => splitLine(...each));
+    this._charts = CHARTS.filter(([name]) => name !== "gpu" || row.resources.hasGPU).map((each) =>
+      chart(...each),
+    );
+    this._splits = SPLITS.filter(([name]) => name !== "gpu" || row.resources.hasGPU).map((each) =>
+      splitLine(...each),
+    );
     this._tasks = h("ul", { class: "rows" });
     this.element.replaceChildren(
       back,
-      h("div", { class: "title-line" }, platformIcon(row.platform), h("h1", {}, named(row.name)), this._state, this._heard),
-      h("div", { class: "columns" },
-        h("div", { class: "panel live-data" }, h("h2", {}, "The last 15 minutes"), this._charts.map((each) => each.element), h("p", { class: "axis hint", "aria-hidden": "true" }, ["15 min ago", "10", "5", "now"].map((text) => h("span", {}, text)))),
-        h("div", { class: "stack" },
-          h("div", { class: "panel live-data" }, h("h2", {}, "Who uses it"), this._splits.map((each) => each.element)),
+      h(
+        "div",
+        { class: "title-line" },
+        platformIcon(row.platform),
+        h("h1", {}, named(row.name)),
+        this._state,
+        this._heard,
+      ),
+      h(
+        "div",
+        { class: "columns" },
+        h(
+          "div",
+          { class: "panel live-data" },
+          h("h2", {}, "The last 15 minutes"),
+          this._charts.map((each) => each.element),
+          h(
+            "p",
+            { class: "axis hint", "aria-hidden": "true" },
+            ["15 min ago", "10", "5", "now"].map((text) => h("span", {}, text)),
+          ),
+        ),
+        h(
+          "div",
+          { class: "stack" },
+          h(
+            "div",
+            { class: "panel live-data" },
+            h("h2", {}, "Who uses it"),
+            this._splits.map((each) => each.element),
+          ),
           h("div", { class: "panel" }, h("h2", {}, "Runs for the pool"), this._tasks),
-          h("div", { class: "panel" }, h("h2", {}, "About"), facts(row), this._details))));
+          h("div", { class: "panel" }, h("h2", {}, "About"), facts(row), this._details),
+        ),
+      ),
+    );
   }
 
   _status(row) {
     const words = !row ? "left the pool" : row.isOnline ? "in the pool" : "connection lost";
     setText(this._state, words);
     setAttr(this._state, "class", `badge ${row?.isOnline ? "good" : "bad"}`);
-    setText(this._heard, row ? `heard ${ago(Date.now() - row.seenMs)}` : `last heard at ${clock(this._row.seenMs)}`);
+    setText(
+      this._heard,
+      row ? `heard ${ago(Date.now() - row.seenMs)}` : `last heard at ${clock(this._row.seenMs)}`,
+    );
   }
 
   _listTasks() {
     const tasks = [...this._app.state.tasks.values()].filter((task) => task.deviceId === this._id);
     tasks.sort((a, b) => b.submittedMs - a.submittedMs);
-    const held = [...this._app.state.allocations.values()].filter((each) => each.allocatedDevices?.some(({ deviceId }) => deviceId === this._id));
+    const held = [...this._app.state.allocations.values()].filter((each) =>
+      each.allocatedDevices?.some(({ deviceId }) => deviceId === this._id),
+    );
     const rows = [...held.map((each) => ({ id: each.id, allocation: each })), ...tasks.slice(0, 20)];
-    list(this._tasks, rows.length ? rows : [{ id: "", nothing: true }], (each) => `${each.submitterId ?? ""}/${each.id}`, makeRow, updateRow);
+    list(
+      this._tasks,
+      rows.length ? rows : [{ id: "", nothing: true }],
+      (each) => `${each.submitterId ?? ""}/${each.id}`,
+      makeRow,
+      updateRow,
+    );
   }
 
   /** What was before this page came. */
@@ -101,7 +154,8 @@ class DeviceView {
       const told = await this._app.rest.call("GET", `api/devices/${encodeURIComponent(this._id)}`);
       this._details.replaceChildren(...described(told));
     } catch (error) {
-      if (error.status !== 404) this._details.replaceChildren(h("p", { class: "hint" }, `More is not known now: ${error.message}.`));
+      if (error.status !== 404)
+        this._details.replaceChildren(h("p", { class: "hint" }, `More is not known now: ${error.message}.`));
     }
   }
 }
@@ -113,7 +167,10 @@ function chart(name, title, words) {
   const update = (row) => {
     setText(value, row.reported ? words(row) : "not measured yet");
     setAttr(canvas, "aria-label", `${title} over 15 minutes, now ${value.textContent}`);
-    if (canvas.clientWidth) drawAreas(canvas, [{ values: row.history.read(name, stepOf(Date.now())), tone: "spark" }], 100, { lines: 2 });
+    if (canvas.clientWidth)
+      drawAreas(canvas, [{ values: row.history.read(name, stepOf(Date.now())), tone: "spark" }], 100, {
+        lines: 2,
+      });
   };
   return { element, update };
 }
@@ -121,10 +178,18 @@ function chart(name, title, words) {
 function splitLine(name, title, show) {
   const bar = toneBar(title);
   const texts = ["owners", "pool", "free"].map((tone) => h("span", { class: `key ${tone}` }));
-  const element = h("div", { class: "split" }, h("h3", {}, title), bar.element, h("p", { class: "split-parts" }, texts));
+  const element = h(
+    "div",
+    { class: "split" },
+    h("h3", {}, title),
+    bar.element,
+    h("p", { class: "split-parts" }, texts),
+  );
   const update = (parts, reported) => {
     bar.update(parts[name]);
-    ["owners", "pool", "free"].forEach((tone, at) => setText(texts[at], reported ? `${show(parts[name][tone])} ${tone}` : "–"));
+    ["owners", "pool", "free"].forEach((tone, at) =>
+      setText(texts[at], reported ? `${show(parts[name][tone])} ${tone}` : "–"),
+    );
   };
   return { element, update };
 }
@@ -132,9 +197,20 @@ function splitLine(name, title, show) {
 function makeRow(item) {
   if (item.nothing) return h("li", { class: "hint" }, "Nothing now.");
   if (item.allocation) {
-    return h("li", {}, h("span", { class: "badge accent" }, "reserved"), h("span", {}, "for ", named(printable(item.allocation.requestingDevice))));
+    return h(
+      "li",
+      {},
+      h("span", { class: "badge accent" }, "reserved"),
+      h("span", {}, "for ", named(printable(item.allocation.requestingDevice))),
+    );
   }
-  return h("li", {}, stateBadge(item.state), h("a", { href: address("work", [item.submitterId, item.id]) }, taskName(item)), h("span", { class: "hint" }));
+  return h(
+    "li",
+    {},
+    stateBadge(item.state),
+    h("a", { href: address("work", [item.submitterId, item.id]) }, taskName(item)),
+    h("span", { class: "hint" }),
+  );
 }
 
 function updateRow(element, item) {
@@ -145,16 +221,34 @@ function updateRow(element, item) {
 }
 
 function facts(row) {
-  const pairs = [["Platform", row.platform], ["Address", row.ipAddress], ["Seen here since", clock(row.sinceMs)], ["GPU", row.resources.gpuName && printable(row.resources.gpuName)]];
-  const id = h("dd", {}, h("span", { class: "mono breaks" }, printable(row.id)), " ", copyButton(() => row.id));
-  const shown = pairs.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, named(value))]);
+  const pairs = [
+    ["Platform", row.platform],
+    ["Address", row.ipAddress],
+    ["Seen here since", clock(row.sinceMs)],
+    ["GPU", row.resources.gpuName && printable(row.resources.gpuName)],
+  ];
+  const id = h(
+    "dd",
+    {},
+    h("span", { class: "mono breaks" }, printable(row.id)),
+    " ",
+    copyButton(() => row.id),
+  );
+  const shown = pairs
+    .filter(([, value]) => value)
+    .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, named(value))]);
   return h("dl", { class: "pairs" }, shown, h("dt", {}, "Id"), id);
 }
 
 /** Labels, capabilities and policy as pairs; whatever the agent tells is shown as it is. */
 function described({ labels = {}, capabilities = {} }) {
-  const chips = Object.entries(labels).map(([name, value]) => h("li", { class: "chip" }, named(printable(value ? `${name}: ${value}` : name))));
-  const pairs = Object.entries(capabilities).flatMap(([name, value]) => [h("dt", {}, printable(name)), h("dd", {}, named(plain(value)))]);
+  const chips = Object.entries(labels).map(([name, value]) =>
+    h("li", { class: "chip" }, named(printable(value ? `${name}: ${value}` : name))),
+  );
+  const pairs = Object.entries(capabilities).flatMap(([name, value]) => [
+    h("dt", {}, printable(name)),
+    h("dd", {}, named(plain(value))),
+  ]);
   return [
     chips.length ? h("ul", { class: "chips", "aria-label": "Labels" }, chips) : null,
     pairs.length ? h("dl", { class: "pairs" }, pairs) : null,
@@ -163,7 +257,10 @@ function described({ labels = {}, capabilities = {} }) {
 
 function plain(value) {
   if (Array.isArray(value)) return value.map(plain).join(", ") || "none";
-  if (value !== null && typeof value === "object") return Object.entries(value).map(([name, each]) => `${printable(name)} ${plain(each)}`).join(", ");
+  if (value !== null && typeof value === "object")
+    return Object.entries(value)
+      .map(([name, each]) => `${printable(name)} ${plain(each)}`)
+      .join(", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
   return printable(value);
 }

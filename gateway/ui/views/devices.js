@@ -26,17 +26,40 @@ class DevicesView {
     this._chosen = params.get("as") ?? "";
     this._query = params.get("q") ?? "";
     this._search = h("input", {
-      type: "search", id: "search", placeholder: "Search: name, platform, gpu, busy, task", "aria-label": "Search devices", value: this._query, autocomplete: "off", spellcheck: "false",
+      type: "search",
+      id: "search",
+      placeholder: "Search: name, platform, gpu, busy, task",
+      "aria-label": "Search devices",
+      value: this._query,
+      autocomplete: "off",
+      spellcheck: "false",
       oninput: () => this._searched(this._search.value),
       onkeydown: (event) => event.key === "Escape" && this._search.blur(),
     });
-    this._as = segments("Show as", [["cards", "Cards"], ["table", "Table"], ["map", "Map"]], (kind) => this._choose(kind));
+    this._as = segments(
+      "Show as",
+      [
+        ["cards", "Cards"],
+        ["table", "Table"],
+        ["map", "Map"],
+      ],
+      (kind) => this._choose(kind),
+    );
     this._summary = h("p", { class: "summary", role: "status" });
     this._body = h("div", { class: "live-data" });
-    this.element = h("section", { "aria-label": "Devices" },
+    this.element = h(
+      "section",
+      { "aria-label": "Devices" },
       h("h1", { class: "offscreen" }, "Devices"),
-      h("div", { class: "toolbar" }, h("div", { class: "search" }, this._search, h("kbd", { "aria-hidden": "true" }, "/")), this._summary, this._as.element),
-      this._body);
+      h(
+        "div",
+        { class: "toolbar" },
+        h("div", { class: "search" }, this._search, h("kbd", { "aria-hidden": "true" }, "/")),
+        this._summary,
+        this._as.element,
+      ),
+      this._body,
+    );
   }
 
   update() {
@@ -53,13 +76,16 @@ class DevicesView {
   }
 
   _say(all, shown) {
-    const words = shown === all ? count(all, "device") : `${shown.toLocaleString("en")} of ${count(all, "device")}`;
+    const words =
+      shown === all ? count(all, "device") : `${shown.toLocaleString("en")} of ${count(all, "device")}`;
     setText(this._summary, this._app.state.listed ? words : "");
   }
 
   _kind(number) {
     if (KINDS[this._chosen]) return this._chosen;
-    const [cards, table] = [CARDS_UP_TO, TABLE_UP_TO].map((limit, at) => (this._grown > at ? limit : limit * HYSTERESIS));
+    const [cards, table] = [CARDS_UP_TO, TABLE_UP_TO].map((limit, at) =>
+      this._grown > at ? limit : limit * HYSTERESIS,
+    );
     this._grown = number <= cards ? 0 : number <= table ? 1 : 2;
     return ["cards", "table", "map"][this._grown];
   }
@@ -79,7 +105,13 @@ class DevicesView {
     this._shown?.leave?.();
     this._shown = undefined;
     const add = h("a", { class: "button primary", href: address("add") }, "Add a device");
-    const place = listed ? empty("No device is in this pool yet.", h("p", {}, "It takes one command on the machine you want to add."), add) : empty("Connecting to the pool.");
+    const place = listed
+      ? empty(
+          "No device is in this pool yet.",
+          h("p", {}, "It takes one command on the machine you want to add."),
+          add,
+        )
+      : empty("Connecting to the pool.");
     if (this._body.textContent !== place.textContent) this._body.replaceChildren(place);
   }
 

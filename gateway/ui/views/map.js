@@ -21,18 +21,37 @@ const MEASURES = {
 export class HeatMap {
   constructor(app) {
     this._app = app;
-    this._measure = MEASURES[parse(location.hash).params.get("by")] ? parse(location.hash).params.get("by") : "cpu";
-    this._by = segments("Coloured by", Object.entries(MEASURES).map(([key, [title]]) => [key, title]), (key) => this._choose(key));
+    this._measure = MEASURES[parse(location.hash).params.get("by")]
+      ? parse(location.hash).params.get("by")
+      : "cpu";
+    this._by = segments(
+      "Coloured by",
+      Object.entries(MEASURES).map(([key, [title]]) => [key, title]),
+      (key) => this._choose(key),
+    );
     this._by.choose(this._measure);
     this._canvas = h("canvas", {
-      class: "map", tabindex: "0", role: "application", "aria-roledescription": "heat map",
-      onpointermove: (event) => this._point(event), onpointerleave: () => this._select(-1),
-      onclick: (event) => { this._point(event); this._open(); }, onkeydown: (event) => this._key(event),
+      class: "map",
+      tabindex: "0",
+      role: "application",
+      "aria-roledescription": "heat map",
+      onpointermove: (event) => this._point(event),
+      onpointerleave: () => this._select(-1),
+      onclick: (event) => {
+        this._point(event);
+        this._open();
+      },
+      onkeydown: (event) => this._key(event),
     });
     this._tip = h("p", { class: "map-tip", role: "status" }, "Point at a cell, or move with the arrow keys.");
     const levels = Array.from({ length: LEVELS }, (_, level) => h("i", { class: `heat-${level}` }));
     const legend = h("p", { class: "map-legend", "aria-hidden": "true" }, "0 %", levels, "100 %");
-    this.element = h("div", { class: "map-frame" }, h("div", { class: "map-head" }, this._by.element, legend, this._tip), this._canvas);
+    this.element = h(
+      "div",
+      { class: "map-frame" },
+      h("div", { class: "map-head" }, this._by.element, legend, this._tip),
+      this._canvas,
+    );
     this._at = -1;
     this._names = "";
   }
@@ -40,7 +59,11 @@ export class HeatMap {
   update(shown, rows) {
     if (!this._cells || this._app.state.rev.members !== this._members) this._arrange(rows);
     this._meant = shown.length === rows.length ? null : new Set(shown);
-    setAttr(this._canvas, "aria-label", `Heat map of ${count(rows.length, "device")} by ${MEASURES[this._measure][0]}; arrow keys move, Enter opens`);
+    setAttr(
+      this._canvas,
+      "aria-label",
+      `Heat map of ${count(rows.length, "device")} by ${MEASURES[this._measure][0]}; arrow keys move, Enter opens`,
+    );
     this._draw();
     this._say();
   }
@@ -48,14 +71,17 @@ export class HeatMap {
   _arrange(rows) {
     this._members = this._app.state.rev.members;
     const before = this._cells?.[this._at];
-    this._cells = [...rows].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1));
+    this._cells = [...rows].sort((a, b) =>
+      a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1,
+    );
     this._at = before ? this._cells.indexOf(before) : -1;
   }
 
   _layout(width) {
     const room = Math.max(240, innerHeight - this._canvas.getBoundingClientRect().top - scrollY - 40);
     let size = CELL_MAX_PX;
-    while (size > CELL_MIN_PX && Math.ceil(this._cells.length / Math.floor(width / size)) * size > room) size--;
+    while (size > CELL_MIN_PX && Math.ceil(this._cells.length / Math.floor(width / size)) * size > room)
+      size--;
     this._columns = Math.max(1, Math.floor(width / size));
     this._size = Math.min(CELL_MAX_PX, width / this._columns);
     return Math.ceil(this._cells.length / this._columns) * this._size;
@@ -73,7 +99,10 @@ export class HeatMap {
       const [x, y] = [(at % this._columns) * this._size, Math.floor(at / this._columns) * this._size];
       const level = !row.reported || !row.isOnline ? -1 : value(row);
       context.globalAlpha = this._meant && !this._meant.has(row) ? 0.15 : 1;
-      context.fillStyle = level < 0 ? tone("heat-none") : tone(`heat-${Math.min(LEVELS - 1, Math.floor((level * LEVELS) / 100))}`);
+      context.fillStyle =
+        level < 0
+          ? tone("heat-none")
+          : tone(`heat-${Math.min(LEVELS - 1, Math.floor((level * LEVELS) / 100))}`);
       context.fillRect(x, y, inner, inner);
       if (row.tasks.length) this._mark(context, x, y);
     });
@@ -88,7 +117,10 @@ export class HeatMap {
   }
 
   _outline(context) {
-    const [x, y] = [(this._at % this._columns) * this._size, Math.floor(this._at / this._columns) * this._size];
+    const [x, y] = [
+      (this._at % this._columns) * this._size,
+      Math.floor(this._at / this._columns) * this._size,
+    ];
     context.strokeStyle = tone("ink");
     context.lineWidth = 2;
     context.strokeRect(x, y, this._size - GAP_PX, this._size - GAP_PX);
@@ -124,7 +156,9 @@ export class HeatMap {
   }
 
   _key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this._columns, ArrowDown: this._columns }[event.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this._columns, ArrowDown: this._columns }[
+      event.key
+    ];
     if (event.key === "Enter") this._open();
     if (step === undefined) return;
     event.preventDefault();

@@ -11,7 +11,12 @@ export function taskName(task) {
 
 export function runningLine() {
   const link = h("a", { class: "running" });
-  const element = h("p", { class: "running-line", hidden: true }, h("span", { class: "badge accent" }, "runs"), link);
+  const element = h(
+    "p",
+    { class: "running-line", hidden: true },
+    h("span", { class: "badge accent" }, "runs"),
+    link,
+  );
   const update = ({ tasks }) => {
     element.hidden = !tasks.length;
     if (!tasks.length) return;

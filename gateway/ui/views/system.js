@@ -33,16 +33,84 @@ class SystemView {
   constructor(app) {
     this._app = app;
     this._missing = h("p", { class: "empty", role: "status" });
-    this._figures = [figure("Gateways"), figure("Connections"), figure("Messages in"), figure("Messages out"), figure("Bus latency"), figure("Scheduler"), figure("Open tasks"), figure("Waiting entries")];
+    this._figures = [
+      figure("Gateways"),
+      figure("Connections"),
+      figure("Messages in"),
+      figure("Messages out"),
+      figure("Bus latency"),
+      figure("Scheduler"),
+      figure("Open tasks"),
+      figure("Waiting entries"),
+    ];
     this._body = h("tbody");
-    const table = h("table", { class: "table" }, h("caption", { class: "offscreen" }, "Gateways"), h("thead", {}, h("tr", {}, COLUMNS.map(([title]) => h("th", { scope: "col" }, title)))), this._body);
-    this._parts = h("div", { class: "stack live-data" }, h("div", { class: "figures" }, this._figures.map((each) => each.element)),
-      h("div", { class: "table-frame scrolls", tabindex: "0", role: "region", "aria-label": "Gateways" }, table));
+    const table = h(
+      "table",
+      { class: "table" },
+      h("caption", { class: "offscreen" }, "Gateways"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          COLUMNS.map(([title]) => h("th", { scope: "col" }, title)),
+        ),
+      ),
+      this._body,
+    );
+    this._parts = h(
+      "div",
+      { class: "stack live-data" },
+      h(
+        "div",
+        { class: "figures" },
+        this._figures.map((each) => each.element),
+      ),
+      h(
+        "div",
+        { class: "table-frame scrolls", tabindex: "0", role: "region", "aria-label": "Gateways" },
+        table,
+      ),
+    );
     this._record = h("button", { type: "button", class: "button", onclick: () => this._toggle() });
-    this._file = h("input", { type: "file", accept: "application/json", class: "offscreen", id: "replay-file", "aria-label": "Replay a recording", onchange: () => this._replay() });
-    this.element = h("section", {}, h("div", { class: "toolbar" }, h("h1", {}, "System"), h("p", { class: "hint" }, "asked again every ten seconds")), this._missing, this._parts,
-      h("div", { class: "panel" }, h("h2", {}, "Recordings"), h("p", { class: "hint" }, "What this page hears can be recorded, saved, and looked at again later or by somebody else."),
-        h("p", { class: "line" }, this._record, h("label", { class: "button", for: "replay-file" }, "Replay a recording"), this._file)));
+    this._file = h("input", {
+      type: "file",
+      accept: "application/json",
+      class: "offscreen",
+      id: "replay-file",
+      "aria-label": "Replay a recording",
+      onchange: () => this._replay(),
+    });
+    this.element = h(
+      "section",
+      {},
+      h(
+        "div",
+        { class: "toolbar" },
+        h("h1", {}, "System"),
+        h("p", { class: "hint" }, "asked again every ten seconds"),
+      ),
+      this._missing,
+      this._parts,
+      h(
+        "div",
+        { class: "panel" },
+        h("h2", {}, "Recordings"),
+        h(
+          "p",
+          { class: "hint" },
+          "What this page hears can be recorded, saved, and looked at again later or by somebody else.",
+        ),
+        h(
+          "p",
+          { class: "line" },
+          this._record,
+          h("label", { class: "button", for: "replay-file" }, "Replay a recording"),
+          this._file,
+        ),
+      ),
+    );
   }
 
   update() {
@@ -51,7 +119,12 @@ class SystemView {
     this._missing.hidden = !words;
     setText(this._missing, words ?? "");
     this._parts.hidden = !answer?.value;
-    setText(this._record, this._app.recorder.log ? `Stop and save (${count(this._app.recorder.log.length, "message")})` : "Record");
+    setText(
+      this._record,
+      this._app.recorder.log
+        ? `Stop and save (${count(this._app.recorder.log.length, "message")})`
+        : "Record",
+    );
     if (answer?.value) this._show(answer.value);
   }
 
@@ -61,15 +134,32 @@ class SystemView {
     const buses = vitals.map((each) => each.busMs).filter((value) => value !== null && value !== undefined);
     const bus = buses.length ? `${Math.max(...buses)} ms` : "no events lately";
     const values = [
-      gateways.length, sum("devices") + sum("observers"), `${round(sum("receivedPerS"))} /s`, `${round(sum("sentPerS"))} /s`, bus,
-      leader ? "leads" : "none leads", queue.openTasks, queue.waiting,
+      gateways.length,
+      sum("devices") + sum("observers"),
+      `${round(sum("receivedPerS"))} /s`,
+      `${round(sum("sentPerS"))} /s`,
+      bus,
+      leader ? "leads" : "none leads",
+      queue.openTasks,
+      queue.waiting,
     ];
     values.forEach((value, at) => this._figures[at].update(value));
     setAttr(this._figures[5].element, "class", leader ? "figure" : "figure wrong");
-    list(this._body, gateways, ({ id }) => id, () => h("tr", {}, COLUMNS.map(() => h("td"))), (row, gateway) => {
-      COLUMNS.forEach(([, value], at) => setText(row.children[at], value(gateway) ?? "–"));
-      setAttr(row, "title", gateway.id);
-    });
+    list(
+      this._body,
+      gateways,
+      ({ id }) => id,
+      () =>
+        h(
+          "tr",
+          {},
+          COLUMNS.map(() => h("td")),
+        ),
+      (row, gateway) => {
+        COLUMNS.forEach(([, value], at) => setText(row.children[at], value(gateway) ?? "–"));
+        setAttr(row, "title", gateway.id);
+      },
+    );
   }
 
   _toggle() {
@@ -99,6 +189,9 @@ function figure(title) {
 
 function save(log) {
   const url = URL.createObjectURL(new Blob([JSON.stringify(log)], { type: "application/json" }));
-  h("a", { href: url, download: `pool-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.json` }).click();
+  h("a", {
+    href: url,
+    download: `pool-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.json`,
+  }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

@@ -11,10 +11,31 @@ const SPARE_ROWS = 8;
 const COLUMNS = [
   { key: "name", title: "Device", value: (row) => row.name.toLowerCase(), first: "asc" },
   { key: "platform", title: "Platform", value: (row) => row.platform, first: "asc", optional: true },
-  { key: "cpu", title: "CPU", value: (row) => row.resources.cpuUsage, part: ({ resources: r }) => [r.cpuUsage, `${whole(r.cpuUsage)} of ${cores(r.cpuCores * 100)}`] },
-  { key: "memory", title: "Memory", value: (row) => percent(row.resources.memoryUsage, row.resources.memoryTotal), part: (row) => share(row, "memory") },
-  { key: "storage", title: "Storage", value: (row) => percent(row.resources.storageUsage, row.resources.storageTotal), part: (row) => share(row, "storage"), optional: true },
-  { key: "gpu", title: "GPU", value: (row) => (row.resources.hasGPU ? 1 + (row.resources.gpuUsage ?? 0) : 0), optional: true },
+  {
+    key: "cpu",
+    title: "CPU",
+    value: (row) => row.resources.cpuUsage,
+    part: ({ resources: r }) => [r.cpuUsage, `${whole(r.cpuUsage)} of ${cores(r.cpuCores * 100)}`],
+  },
+  {
+    key: "memory",
+    title: "Memory",
+    value: (row) => percent(row.resources.memoryUsage, row.resources.memoryTotal),
+    part: (row) => share(row, "memory"),
+  },
+  {
+    key: "storage",
+    title: "Storage",
+    value: (row) => percent(row.resources.storageUsage, row.resources.storageTotal),
+    part: (row) => share(row, "storage"),
+    optional: true,
+  },
+  {
+    key: "gpu",
+    title: "GPU",
+    value: (row) => (row.resources.hasGPU ? 1 + (row.resources.gpuUsage ?? 0) : 0),
+    optional: true,
+  },
   { key: "tasks", title: "Runs", value: (row) => row.tasks.length },
   { key: "seen", title: "Heard", value: (row) => row.seenMs, optional: true },
 ];
@@ -34,7 +55,13 @@ export class Table {
     this._below = spacer();
     this._body = h("tbody", {}, this._above, this._below);
     this._rows = [];
-    this._table = h("table", { class: "table devices-table" }, h("caption", { class: "offscreen" }, "Devices"), h("thead", {}, h("tr", {}, this._heads)), this._body);
+    this._table = h(
+      "table",
+      { class: "table devices-table" },
+      h("caption", { class: "offscreen" }, "Devices"),
+      h("thead", {}, h("tr", {}, this._heads)),
+      this._body,
+    );
     this.element = h("div", { class: "table-frame" }, this._table);
     this._onScroll = () => this._place();
     addEventListener("scroll", this._onScroll, { passive: true });
@@ -108,7 +135,11 @@ function tableRow() {
   const link = h("a", { class: "row-name" }, name);
   const cells = Object.fromEntries(COLUMNS.map(({ key, part, optional }) => [key, cell(part, optional)]));
   cells.name.element.replaceChildren(link);
-  const element = h("tr", {}, COLUMNS.map(({ key }) => cells[key].element));
+  const element = h(
+    "tr",
+    {},
+    COLUMNS.map(({ key }) => cells[key].element),
+  );
   const update = (row, at) => {
     setAttr(element, "aria-rowindex", at + 2);
     setAttr(element, "data-device", row.id);

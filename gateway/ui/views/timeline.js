@@ -12,14 +12,32 @@ const ROW_PX = 24;
 const HEAD_PX = 22;
 const ROWS_LIMIT = 16;
 const WAITING = "\u0000waiting";
-const TONES = { running: "accent", assigned: "accent", succeeded: "good", failed: "bad", expired: "bad", cancelled: "owners", queued: "line-strong" };
+const TONES = {
+  running: "accent",
+  assigned: "accent",
+  succeeded: "good",
+  failed: "bad",
+  expired: "bad",
+  cancelled: "owners",
+  queued: "line-strong",
+};
 
 export class Timeline {
   constructor(app) {
     this._app = app;
-    this._canvas = h("canvas", { class: "timeline", role: "img", onpointermove: (event) => this._point(event), onclick: () => this._open() });
+    this._canvas = h("canvas", {
+      class: "timeline",
+      role: "img",
+      onpointermove: (event) => this._point(event),
+      onclick: () => this._open(),
+    });
     this._tip = h("p", { class: "hint", role: "status" });
-    this.element = h("figure", { class: "panel" }, h("figcaption", { class: "panel-head" }, h("h2", {}, "The last 10 minutes"), this._tip), this._canvas);
+    this.element = h(
+      "figure",
+      { class: "panel" },
+      h("figcaption", { class: "panel-head" }, h("h2", {}, "The last 10 minutes"), this._tip),
+      this._canvas,
+    );
     this._bars = [];
   }
 
@@ -31,9 +49,16 @@ export class Timeline {
     const shown = rows.slice(0, ROWS_LIMIT);
     const height = `${HEAD_PX + shown.length * ROW_PX}px`;
     if (this._canvas.style.height !== height) this._canvas.style.height = height;
-    setAttr(this._canvas, "aria-label", `Timeline of ${count(rows.length, "device")}; the tasks are listed below`);
+    setAttr(
+      this._canvas,
+      "aria-label",
+      `Timeline of ${count(rows.length, "device")}; the tasks are listed below`,
+    );
     this._draw(shown, nowMs);
-    setText(this._tip, this._words ?? (rows.length > shown.length ? `${rows.length - shown.length} more devices` : ""));
+    setText(
+      this._tip,
+      this._words ?? (rows.length > shown.length ? `${rows.length - shown.length} more devices` : ""),
+    );
   }
 
   /** `[name, tasks]` of each device that worked, those that wait first, then the busiest. */
@@ -92,10 +117,14 @@ export class Timeline {
   }
 
   _point({ offsetX, offsetY }) {
-    this._bar = this._bars.find(({ from, to, y }) => offsetX >= from && offsetX <= to && offsetY >= y && offsetY < y + ROW_PX);
+    this._bar = this._bars.find(
+      ({ from, to, y }) => offsetX >= from && offsetX <= to && offsetY >= y && offsetY < y + ROW_PX,
+    );
     const task = this._bar?.task;
     const began = task && (task.startedMs || task.assignedMs || task.submittedMs);
-    this._words = task ? `${taskName(task)}: ${task.state}, ${span((task.endedMs || Date.now()) - began)}` : undefined;
+    this._words = task
+      ? `${taskName(task)}: ${task.state}, ${span((task.endedMs || Date.now()) - began)}`
+      : undefined;
     this._canvas.style.cursor = task ? "pointer" : "";
     setText(this._tip, this._words ?? "");
   }

@@ -33,14 +33,23 @@ class WorkView {
     this._filters.choose(this._filter);
     this._summary = h("p", { class: "summary", role: "status" });
     this._missing = h("p", { class: "empty", role: "status", hidden: true });
-    this._none = empty("No tasks here.", h("p", {}, "Run one: it goes to the device that fits, and its result comes back to this page."));
+    this._none = empty(
+      "No tasks here.",
+      h("p", {}, "Run one: it goes to the device that fits, and its result comes back to this page."),
+    );
     this._list = h("ul", { class: "tasks" });
     this._timeline = new Timeline(app);
-    this.element = h("section", {},
+    this.element = h(
+      "section",
+      {},
       h("div", { class: "toolbar" }, h("h1", {}, "Work"), this._summary, this._filters.element),
-      h("div", { class: "columns work" },
+      h(
+        "div",
+        { class: "columns work" },
         h("div", { class: "stack live-data" }, this._timeline.element, this._missing, this._none, this._list),
-        h("div", { class: "stack" }, runForm(app))));
+        h("div", { class: "stack" }, runForm(app)),
+      ),
+    );
   }
 
   update() {
@@ -52,7 +61,13 @@ class WorkView {
     setText(this._missing, words ?? "");
     this._none.hidden = tasks.length > 0 || Boolean(words);
     setText(this._summary, summary([...state.tasks.values()]));
-    list(this._list, tasks.slice(0, SHOWN_LIMIT), taskKey, () => taskRow(), (row, task) => updateRow(row, task, this._app));
+    list(
+      this._list,
+      tasks.slice(0, SHOWN_LIMIT),
+      taskKey,
+      () => taskRow(),
+      (row, task) => updateRow(row, task, this._app),
+    );
     this._timeline.update();
   }
 
@@ -66,16 +81,32 @@ class WorkView {
 
 function summary(tasks) {
   const of = (...states) => tasks.filter((task) => states.includes(task.state)).length;
-  return tasks.length ? `${count(of("running", "assigned"), "runs", "run")}, ${count(of("queued", "submitted"), "waits", "wait")}` : "";
+  return tasks.length
+    ? `${count(of("running", "assigned"), "runs", "run")}, ${count(of("queued", "submitted"), "waits", "wait")}`
+    : "";
 }
 
 function taskRow() {
   const parts = {
-    badge: stateBadge("queued"), link: h("a", { class: "task-name" }), id: h("span", { class: "mono hint optional" }),
-    where: h("span", { class: "task-where" }), time: h("span", { class: "hint task-time" }), bar: h("i", { class: "pool" }),
+    badge: stateBadge("queued"),
+    link: h("a", { class: "task-name" }),
+    id: h("span", { class: "mono hint optional" }),
+    where: h("span", { class: "task-where" }),
+    time: h("span", { class: "hint task-time" }),
+    bar: h("i", { class: "pool" }),
     why: h("span", { class: "task-why hint" }),
   };
-  const element = h("li", { class: "task" }, parts.badge, parts.link, parts.where, parts.time, parts.id, parts.why, h("div", { class: "bar thin", "aria-hidden": "true" }, parts.bar));
+  const element = h(
+    "li",
+    { class: "task" },
+    parts.badge,
+    parts.link,
+    parts.where,
+    parts.time,
+    parts.id,
+    parts.why,
+    h("div", { class: "bar thin", "aria-hidden": "true" }, parts.bar),
+  );
   element._parts = parts;
   return element;
 }
@@ -102,7 +133,8 @@ function whereWords({ deviceId, submitterId }, { state }) {
 /** How long a task runs or ran, or since when it waits. */
 export function timeWords(task) {
   const began = task.startedMs || task.assignedMs;
-  if (isFinal(task) && task.endedMs) return `${began ? `${span(task.endedMs - began)}, ` : ""}${ago(Date.now() - task.endedMs)}`;
+  if (isFinal(task) && task.endedMs)
+    return `${began ? `${span(task.endedMs - began)}, ` : ""}${ago(Date.now() - task.endedMs)}`;
   if (began) return `for ${span(Date.now() - began)}`;
   return task.submittedMs ? `waits ${span(Date.now() - task.submittedMs)}` : "";
 }
