@@ -41,8 +41,12 @@ function go(view) {
 }
 
 function focusSearch() {
-  if (!document.getElementById("search")) go("devices");
-  setTimeout(() => document.getElementById("search")?.focus());
+  const search = document.getElementById("search");
+  if (search) search.focus();
+  else {
+    addEventListener("hashchange", () => document.getElementById("search")?.focus(), { once: true });
+    go("devices");
+  }
   return true;
 }
 
