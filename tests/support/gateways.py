@@ -34,7 +34,7 @@ class RunningGateway:
         self._stop = asyncio.Event()
         self._listener: socket.socket = listen(settings)
         self.port: int = self._listener.getsockname()[1]
-        self._http = httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False)
+        self.http = httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False)
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -69,7 +69,7 @@ class RunningGateway:
         return f"{'https' if self._settings.tls_cert else 'http'}://127.0.0.1:{self.port}"
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
-        return await self._http.get(path, headers=headers)
+        return await self.http.get(path, headers=headers)
 
     async def ready(self) -> None:
         """Wait until it knows the pool."""
@@ -82,7 +82,7 @@ class RunningGateway:
 
     async def stop(self) -> None:
         """Drain and end, as after SIGTERM."""
-        await self._http.aclose()
+        await self.http.aclose()
         self._stop.set()
         await self.task
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from websockets.asyncio.client import connect
 
 from rpn.tokens import TokenKind, make_token
@@ -25,9 +24,7 @@ class Guarded:
     async def ask(self, method: str, path: str, token: str = ADMIN, gateway: int = 0, **body: Any) -> Any:
         """The answer to a request in a token's name."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        url = self.gateway(gateway).url
-        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
-            return await client.request(method, path, headers=headers, json=body or None)
+        return await self.gateway(gateway).http.request(method, path, headers=headers, json=body or None)
 
     async def token(self, kind: str, **more: Any) -> dict[str, Any]:
         """A new one, as its maker sees it."""

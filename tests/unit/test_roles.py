@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -132,3 +133,16 @@ def test_only_devices_offer_to_run_tasks() -> None:
 def test_where_no_tokens_are_asked_for_everybody_uses_the_pool_and_nobody_administers_it() -> None:
     assert EVERYONE.may == EVERYBODY
     assert set(Action) - EVERYBODY == {Action.ADMINISTER, Action.JOIN, Action.TICKET}
+
+
+def test_the_documentation_shows_this_table() -> None:
+    """One row an action, one column a kind."""
+    lines = (Path(__file__).parents[2] / "docs/security.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    kinds = next(row[1:] for row in cells if row[1:] and set(row[1:]) == set(TokenKind))
+    shown = {
+        row[0]: {kind for kind, cell in zip(kinds, row[1:], strict=True) if cell == "yes"}
+        for row in cells
+        if row[0] in set(Action)
+    }
+    assert shown == {action: {kind for kind in TokenKind if action in MAY[kind]} for action in Action}
