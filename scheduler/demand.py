@@ -9,6 +9,9 @@ from rpn.store.records import TaskOutline
 from scheduler.amounts import NOTHING, Amounts, needed
 from scheduler.offer import Kind, Offer
 
+ANY_TYPE = "*"
+"""of a task whose type no device tells"""
+
 
 class Terms(NamedTuple):
     """Which devices may serve: first what the asker says, then what a task asks of its device."""
@@ -40,7 +43,7 @@ class Terms(NamedTuple):
             return ""
         if not kind.runs_tasks:
             return "tasks"
-        if kind.types is not None and self.task_type not in kind.types:
+        if kind.types is not None and self.task_type not in kind.types and self.task_type != ANY_TYPE:
             return "type"
         if self.command and kind.commands is not None and self.command not in kind.commands:
             return "command"

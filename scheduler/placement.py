@@ -40,6 +40,7 @@ def place(demand: Demand, stock: Stock) -> list[Share] | Shortfall:
 
 def best_fit(demand: Demand, stock: Stock) -> Offer | None:
     """The device that holds all of it and has least left over: GPUs first, then the rest."""
+    demand = stock.sought(demand)
     if demand.spread:
         return _emptiest(demand, stock)
     if demand.idle:

@@ -87,6 +87,7 @@ class Shortfall(NamedTuple):
 
 def explain(demand: Demand, stock: Stock) -> Shortfall:
     """Why no device of the pool can serve it alone, nor, if it is divisible, all of them together."""
+    demand = stock.sought(demand)
     need, terms = demand.need, demand.terms
     filtered: Counter[str] = Counter(why for _, why in stock.away.values())
     exhausted: Counter[str] = Counter()
@@ -115,7 +116,7 @@ def explain(demand: Demand, stock: Stock) -> Shortfall:
 
 def feasible(demand: Demand, stock: Stock) -> bool:
     """Whether it would fit if every device were idle; found out once for each state of the pool."""
-    asked = demand.alike
+    asked = stock.sought(demand).alike
     known = stock.feasibility.get(asked)
     if known is None:
         known = stock.feasibility[asked] = _feasible(asked, stock.offers.values())

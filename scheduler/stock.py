@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from scheduler.amounts import NOTHING, Amounts
 from scheduler.crowd import Crowd
-from scheduler.demand import Demand
+from scheduler.demand import ANY_TYPE, Demand
 from scheduler.grid import Grid
 from scheduler.offer import Offer
+
+TYPE, COMMAND = "type ", "command "
 
 
 class Stock:
@@ -29,6 +32,8 @@ class Stock:
         """grows when some device has more to give than before"""
         self.extent = 0
         """grows when a device comes, goes, or changes its totals or its kind"""
+        self._told: Counter[str] = Counter()
+        """task types and commands, and how many devices say that they would run them"""
         self.feasibility: dict[Demand, bool] = {}
         """what was found out since `extent` last grew"""
         self._cpu = self._memory = self._storage = self._gpu = 0
@@ -57,6 +62,15 @@ class Stock:
             if offer.kind.runs_tasks:
                 self.crowd.put(offer)
 
+    def sought(self, demand: Demand) -> Demand:
+        """As it is looked for: what no device says it runs, any device may reject, at once and clearly."""
+        terms = demand.terms
+        if terms.command and not (self._told[COMMAND + terms.command] or self._told[COMMAND]):
+            terms = terms._replace(command="")
+        if terms.task_type and not (self._told[TYPE + terms.task_type] or self._told[TYPE]):
+            terms = terms._replace(task_type=ANY_TYPE)
+        return demand if terms is demand.terms else demand._replace(terms=terms)
+
     def put(self, offer: Offer) -> None:
         """A device has come, or has another total or kind than before."""
         self.remove(offer.device_id)
@@ -66,6 +80,7 @@ class Stock:
         self.grid.move(offer)
         if offer.kind.runs_tasks:
             self.crowd.put(offer)
+        self._told.update(_told_by(offer))
         self.growth += 1
         self._extended()
 
@@ -99,6 +114,7 @@ class Stock:
             self._count(min(0, -offer.cpu), -offer.memory, -offer.storage, -offer.gpu)
             self.grid.remove(offer)
             self.crowd.remove(offer)
+            self._told.subtract(_told_by(offer))
             self._extended()
 
     def _count(self, cpu: int, memory: int, storage: int, gpu: int) -> None:
@@ -111,3 +127,12 @@ class Stock:
         self.revision += 1
         self.extent += 1
         self.feasibility.clear()
+
+
+def _told_by(offer: Offer) -> list[str]:
+    """What a device would run; one that does not tell may run anything, which has the empty name."""
+    if not offer.kind.runs_tasks:
+        return []
+    types, commands = offer.kind.types, offer.kind.commands
+    named = [TYPE + each for each in (types if types is not None else ("",))]
+    return named + [COMMAND + each for each in (commands if commands is not None else ("",))]

@@ -78,7 +78,7 @@ def test_a_result_that_is_not_there_in_time_is_a_timeout(executor: rpn.Executor)
     with pytest.raises(TimeoutError):
         future.result(0.2)
     with pytest.raises(TimeoutError):
-        list(executor.map(nap, [30], timeout=0.2))
+        list(executor.map(nap, [1.5], timeout=0.2))
     future.stop()
     with pytest.raises((rpn.TaskFailed, concurrent.futures.CancelledError)):
         future.result(30)

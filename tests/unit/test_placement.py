@@ -261,9 +261,21 @@ def test_a_task_goes_where_its_command_is() -> None:
     echo = wanted._replace(terms=wanted.terms._replace(task_type="compute", command="echo"))
     chosen = [best_fit(demand, stocked(pool)) for demand in (render, wasm, echo)]
     assert [found.device_id if found else "" for found in chosen] == ["b", "b", "a"]
-    found = place(render, stocked(pool[:2]))
+    busy = [worker("a", ["compute"], ["echo"]), worker("c", ["compute"], ["render"])]
+    found = place(render._replace(need=Amounts(900)), stocked(busy))
     assert isinstance(found, Shortfall)
-    assert found.filtered == {"tasks": 1, "command": 1}
+    assert found.filtered == {"command": 1, "cpu": 1}
+
+
+def test_what_no_device_says_it_runs_is_for_any_of_them_to_reject() -> None:
+    stock = stocked([offer("plain", 400, 400, 400), worker("a", ["compute"], ["echo"])])
+    for task_type, command in (("compute", "unheard-of"), ("poetry", "")):
+        wanted = Demand(Amounts(10), devices=1)
+        found = best_fit(
+            wanted._replace(terms=wanted.terms._replace(task_type=task_type, command=command)), stock
+        )
+        assert found is not None
+        assert found.device_id == "a"
 
 
 def test_work_that_needs_nothing_goes_where_least_is_done() -> None:
