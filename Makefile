@@ -43,6 +43,7 @@ bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, h
 	$(BIN)/python -m bench.scheduler.backlog
 	$(BIN)/python -m bench.tasks
 	$(BIN)/python -m bench.access
+	$(BIN)/python -m bench.placement
 	@$(MAKE) --no-print-directory bench-fanout
 
 # FANOUT=--quick, or whatever else `python -m bench.fanout --help` lists.

@@ -13,7 +13,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 
-from scheduler.amounts import Amounts
 from scheduler.offer import DRAWERS, Offer
 
 LARGEST_CLASS = 255
@@ -70,19 +69,21 @@ class Grid:
             self._take_out(offer)
             offer.spot = -1
 
-    def cells(self, plane: int, need: Amounts) -> Iterator[tuple[int, int, int]]:
-        """Those in which something may hold `need`, the tightest first: class of CPU, of memory, and key."""
-        row_0, column_0 = class_of(need.cpu), class_of(need.memory)
-        rows = self._rows[plane] >> row_0 << row_0
+    def rows(self, plane: int, least: int) -> Iterator[int]:
+        """The rows of a plane, from the class of CPU `least` on: each by its key."""
+        rows = self._rows[plane] >> least << least
         while rows:
-            row = (rows & -rows).bit_length() - 1
-            rows &= rows - 1
-            key = plane << 8 | row
-            columns = self._columns[key] >> column_0 << column_0
-            while columns:
-                column = (columns & -columns).bit_length() - 1
-                columns &= columns - 1
-                yield row, column, key << 8 | column
+            lowest = rows & -rows
+            rows ^= lowest
+            yield plane << 8 | lowest.bit_length() - 1
+
+    def cells(self, row: int, least: int) -> Iterator[int]:
+        """The cells of a row, from the class of memory `least` on: each by its key."""
+        columns = self._columns[row] >> least << least
+        while columns:
+            lowest = columns & -columns
+            columns ^= lowest
+            yield row << 8 | lowest.bit_length() - 1
 
     def inside(self, cell: int) -> Iterator[Offer]:
         """The offers of a cell, in an order that only they decide."""

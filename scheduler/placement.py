@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from rpn.model import Share
 from scheduler.demand import ANYWHERE, Demand
 from scheduler.equal import equal_shares
+from scheduler.grid import class_of
 from scheduler.offer import Offer
 from scheduler.shortfall import Shortfall, explain
 from scheduler.split import split
@@ -45,21 +46,22 @@ def best_fit(demand: Demand, stock: Stock) -> Offer | None:
         return _emptiest(demand, stock)
     if demand.idle:
         return stock.crowd.least(lambda offer: _serves(demand, offer))
-    found = _found(demand, stock)
-    if not found or all(offer.device_id == demand.requester for offer in found):
-        found += _overlooked(demand, stock)
-    return _best(demand, stock, found)
+    found, whole = _found(demand, stock)
+    if not whole and all(offer.device_id == demand.requester for offer in found):
+        found += [offer for offer in stock.offers.values() if _serves(demand, offer)]
+    return found[0] if len(found) == 1 else _best(demand, stock, found)
 
 
-def _found(demand: Demand, stock: Stock) -> list[Offer]:
-    """A few that fit, from the tightest cells of the grid."""
+def _found(demand: Demand, stock: Stock) -> tuple[list[Offer], bool]:
+    """A few that fit, from the tightest cells of the grid; and whether there can be no others."""
     found: list[Offer] = []
+    whole = True
     for planes in _planes(demand):
         for plane in planes:
-            found += _fitting(demand, stock, plane)
+            whole = _search(demand, stock, plane, found) and whole
         if any(offer.device_id != demand.requester for offer in found):
-            break
-    return found
+            return found, False
+    return found, whole
 
 
 def _planes(demand: Demand) -> tuple[tuple[int, ...], ...]:
@@ -69,29 +71,37 @@ def _planes(demand: Demand) -> tuple[tuple[int, ...], ...]:
     return (with_gpu,) if demand.need.gpu else (kinds, with_gpu)
 
 
-def _fitting(demand: Demand, stock: Stock, plane: int) -> list[Offer]:
-    """Up to CANDIDATES of a plane that fit; of every class of CPU those with least memory."""
-    found: list[Offer] = []
-    row_done = -1
-    for row, _, cell in stock.grid.cells(plane, demand.need):
-        if row == row_done:
-            continue
+def _search(demand: Demand, stock: Stock, plane: int, found: list[Offer]) -> bool:
+    """Add up to CANDIDATES of a plane that fit; whether that was every one that might.
+
+    Of every class of CPU it takes those with least memory: what has more fits less tightly.
+    """
+    grid, whole = stock.grid, True
+    least_cpu, least_memory = class_of(demand.need.cpu), class_of(demand.need.memory)
+    enough = len(found) + CANDIDATES
+    for row in grid.rows(plane, least_cpu):
         before = len(found)
-        for looks, offer in enumerate(stock.grid.inside(cell)):
-            if looks == LOOKS_A_CELL or len(found) - before == CANDIDATES // 2:
+        for cell in grid.cells(row, least_memory):
+            whole = _look(demand, grid.inside(cell), found) and whole
+            if len(found) > before:
+                whole = False
                 break
-            if _serves(demand, offer):
-                found.append(offer)
-        if len(found) > before:
-            row_done = row  # what has more memory fits less tightly
-        if len(found) >= CANDIDATES:
-            break
-    return found
+        if len(found) >= enough:
+            return False
+    return whole
 
 
-def _overlooked(demand: Demand, stock: Stock) -> list[Offer]:
-    """All that fit: some may lie where we did not look."""
-    return [offer for offer in stock.offers.values() if _serves(demand, offer)]
+def _look(demand: Demand, offers: Iterator[Offer], found: list[Offer]) -> bool:
+    """Add a few of a cell that fit; whether all of it was looked at."""
+    enough = len(found) + CANDIDATES // 2
+    for looks, offer in enumerate(offers):
+        if looks == LOOKS_A_CELL:
+            return False
+        if _serves(demand, offer):
+            found.append(offer)
+            if len(found) == enough:
+                return False
+    return True
 
 
 def _serves(demand: Demand, offer: Offer) -> bool:
