@@ -50,6 +50,7 @@ def test_prometheus_understands_its_configuration_and_rules() -> None:
     understood_by("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
 
 
+@pytest.mark.slow
 def test_every_alert_rings_when_it_should_and_only_then() -> None:
     understood_by("promtool", "test", "rules", "deploy/prometheus/alerts_test.yml")
 

@@ -65,6 +65,7 @@ async def echoing(message_limit: int = MESSAGE_LIMIT) -> AsyncIterator[str]:
         await serving
 
 
+@pytest.mark.slow
 async def test_every_case_passes() -> None:
     async with echoing() as url:
         left_out = [*COMPRESSION, *LARGE, *ROUND_TRIPS]
