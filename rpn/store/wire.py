@@ -48,9 +48,10 @@ class Wire(asyncio.Protocol):
             return []
         if self.broken:
             raise RedisConnectionError("the connection is broken")
+        packed = b"".join([hiredis.pack_command(command) for command in commands])  # may raise
         answered: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((len(commands), [], answered))
-        self._transport.write(b"".join([hiredis.pack_command(command) for command in commands]))
+        self._transport.write(packed)
         return await answered
 
     def close(self) -> None:

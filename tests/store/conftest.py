@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from rpn.errors import StoreUnavailable
-from rpn.store.connection import Connection
+from rpn.store.connection import Connection, NoScriptError
 from rpn.store.embedded import EmbeddedServer, server
 from rpn.store.keys import Keys, task_of
 from rpn.store.pool import PoolStore
@@ -125,7 +125,7 @@ async def followed(connection: Connection, keys: Keys) -> AsyncIterator[Followin
 
 
 class Forgetful(Connection):
-    """Loses replies of commands that the server has done."""
+    """Loses replies of commands that the server has done; that it does not have a script is told."""
 
     lost_next = 0
 
@@ -141,7 +141,8 @@ class Forgetful(Connection):
 
     async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
         replies = await super().run(batch, lasting=lasting)
-        self._lose()
+        if not any(isinstance(reply, NoScriptError) for reply in replies):
+            self._lose()
         return replies
 
     def _lose(self) -> None:

@@ -45,6 +45,23 @@ async def test_a_blob_comes_back_as_it_went_in(blobs: Blobs, size: int) -> None:
     assert await content_of(blobs, await put(blobs, content[:size])) == content[:size]
 
 
+@pytest.mark.parametrize("size", [0, PIECE])
+async def test_what_is_there_may_come_again(
+    blobs: Blobs, connection: Connection, keys: Keys, size: int
+) -> None:
+    for _ in range(2):
+        await put(blobs, b"x" * size)
+        assert await held_bytes(connection, keys) == size
+
+
+async def test_an_upload_may_be_dropped_twice(blobs: Blobs, connection: Connection, keys: Keys) -> None:
+    upload = blobs.upload()
+    await upload.write(b"x")
+    for _ in range(2):
+        await upload.drop()
+        assert await held_bytes(connection, keys) == 0
+
+
 async def test_what_is_not_there_has_no_size(blobs: Blobs) -> None:
     assert await blobs.touch("0" * 64) is None
 

@@ -63,7 +63,10 @@ async def test_no_steps_have_no_answers(connection: Connection) -> None:
     assert await run_steps(connection, []) == []
 
 
-async def test_a_lost_reply_is_asked_for_again(forgetful: Forgetful, keys: Keys) -> None:
+@pytest.mark.parametrize("word", ["LOAD", "FLUSH"], ids=["known", "forgotten"])
+async def test_a_lost_reply_is_asked_for_again(forgetful: Forgetful, keys: Keys, word: str) -> None:
+    """Whether the server has the script already or must be told it."""
+    await forgetful.command("SCRIPT", word, *([source("rate_limit")] if word == "LOAD" else []))
     forgetful.lost_next = 2
     count = Script(forgetful, "rate_limit")
     assert (await count.run_until_known([keys.rate("x")], [60_000]))[0] == 3

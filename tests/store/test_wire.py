@@ -28,6 +28,14 @@ async def test_a_refused_command_has_its_error_and_the_others_their_replies(
     assert answered == b"\xff\x00"
 
 
+async def test_what_cannot_be_sent_leaves_everybody_their_own(connection: Connection) -> None:
+    sound = asyncio.ensure_future(connection.run([("ECHO", "before")]))
+    with pytest.raises(TypeError):
+        await connection.run([("ECHO", "half"), ("ECHO", None)])
+    assert await connection.run([("ECHO", "after")]) == [b"after"]
+    assert await sound == [b"before"]
+
+
 async def test_who_goes_away_takes_nobodys_reply_along(connection: Connection) -> None:
     await connection.run([("PING",)])
     gone = asyncio.ensure_future(connection.run([("ECHO", "gone")]))

@@ -16,7 +16,9 @@ local time = redis.call("TIME")
 local ends = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[5])
 if known then
   local held = tonumber(redis.call("HGET", KEYS[4], ARGV[1]) or "0")
-  redis.call("HINCRBY", KEYS[4], "total", -held)
+  if held > 0 then -- it is 0 for the empty blob and for a repetition, and Redis 7 takes no "-0"
+    redis.call("HINCRBY", KEYS[4], "total", -held)
+  end
   redis.call("UNLINK", KEYS[1])
 else
   redis.call("HSET", KEYS[1], "size", ARGV[3])
