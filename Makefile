@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all check format bench bench-fanout clean
+.PHONY: help run test test-slow test-soak test-all check format bench bench-fanout clean
 
 help: ## list what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -17,9 +17,12 @@ test: .venv/.dev ## the tests for every day
 	$(PYTEST) -m "not slow and not chaos"
 
 test-slow: .venv/.dev ## what `test` leaves out: chaos, limits, older servers
-	$(PYTEST) -m "slow or chaos"
+	$(PYTEST) -m "(slow or chaos) and not soak"
 
-test-all: test test-slow ## every test
+test-soak: .venv/.dev ## what takes minutes or wants a quiet machine: the page under a crowd, leaders that die for 30 s, the upgrade
+	$(PYTEST) -m soak
+
+test-all: test test-slow ## every test but the soak ones
 
 check: .venv/.dev ## style, types, who imports whom, the rules of the house
 	$(BIN)/ruff check

@@ -17,6 +17,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Viewer
 from tests.support.cluster import Cluster, running
 
+pytestmark = pytest.mark.soak
+
 DEVICES, UPDATES_PER_S = 1000, 500
 WATCHED_S, TRACED_S = 120, 10
 CORE_LIMIT = 0.6

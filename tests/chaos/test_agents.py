@@ -17,7 +17,7 @@ from rpn.cli.agent_door import ask
 from tests.chaos.crowd import Submitter
 from tests.support.cluster import Cluster, clean_environment, running, wait_for, wait_gone
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240), pytest.mark.soak]
 
 TOML = """
 [commands.hold]

@@ -27,7 +27,7 @@ from tests.support.scheduling import resources
 from tests.support.servers import free_ports
 from tests.support.storefront import Storefront
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.soak]
 
 RATE = 2000
 """requests a second"""

@@ -15,7 +15,7 @@ from tests.deploy.rolling import Rolling, rolling
 from tests.support.amnesty import end_amnesty
 from tests.support.cluster import device_ids
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.soak]
 
 DEVICES = 200
 TASKS_PER_S = 100

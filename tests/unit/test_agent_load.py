@@ -21,6 +21,8 @@ from tests.support import make
 from tests.support.blob_double import BlobDouble, blob_double
 from tests.support.workbench import Bench, workbench
 
+pytestmark = pytest.mark.soak
+
 COUNT = 1000
 MEMORY_GROWTH_MB = 64
 PROCESSES_LIMIT = 160
