@@ -10,6 +10,7 @@ import { liveSource, Recorder, replay } from "./source.js";
 import { Strip } from "./strip.js";
 import { Topbar } from "./topbar.js";
 import { handleKeys } from "./keys.js";
+import { enterByTicket, holdsTicket } from "./ticket.js";
 import { openTokenDialog } from "./token.js";
 import { Caller } from "./caller.js";
 import { addView } from "./views/add.js";
@@ -30,10 +31,12 @@ const VIEWS = {
   add: () => addView,
 };
 const TICK_MS = 5_000;
+const BASE = new URL("../", location.href.split("#")[0]);
 
 class App {
-  constructor() {
-    this.base = new URL("../", location.href.split("#")[0]);
+  /** `refusal` is why the ticket that the address held let nobody in, empty if there was none or it did. */
+  constructor(refusal) {
+    this.base = BASE;
     this.state = createState();
     this.recorder = new Recorder();
     this.rest = new Rest(
@@ -50,12 +53,13 @@ class App {
     this._topbar = new Topbar(this);
     this._strip = new Strip(this);
     this.painter = new Painter(() => this._paint());
-    this._source = liveSource(this);
+    if (refusal) this._stayOut(refusal);
+    else this._source = liveSource(this);
     this._askOnce("history", "api/history");
     for (const name of ["system", "tasks", "allocations"]) this.questions[name].want();
     setInterval(() => this.tell({ type: "tick" }), TICK_MS);
     setInterval(() => this.painter.changed(), 1_000);
-    addEventListener("hashchange", () => this._show());
+    addEventListener("hashchange", () => (holdsTicket() ? location.reload() : this._show()));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.themeChanged());
     handleKeys(this);
     this._show();
@@ -72,7 +76,7 @@ class App {
 
   /** Show a recorded log of messages instead of what happens now. */
   replay(log) {
-    this._source.stop();
+    this._source?.stop();
     this.state = createState();
     this.replaying = true;
     replay(log, (message, atMs) => reduce(this.state, message, atMs));
@@ -85,12 +89,18 @@ class App {
   }
 
   retryNow() {
-    this._source.retryNow();
+    this._source?.retryNow();
+  }
+
+  /** The ticket was no good: do not connect before a token is entered, even if this tab has one. */
+  _stayOut(refusal) {
+    this.tell({ type: "link", state: { name: "closed" } });
+    this._askToken(refusal);
   }
 
   /** The pool is not open: ask for a token, and go on with it. */
   _askToken(reason) {
-    this._source.stop(); // who comes without a token too often is not answered for a while
+    this._source?.stop(); // who comes without a token too often is not answered for a while
     openTokenDialog(reason, (token) => {
       this.rest.remember(token);
       for (const question of Object.values(this.questions)) question.again();
@@ -139,4 +149,4 @@ class App {
   }
 }
 
-globalThis.rpn = new App();
+globalThis.rpn = new App(await enterByTicket(BASE));

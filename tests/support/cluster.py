@@ -180,8 +180,8 @@ class Cluster:
         return all(map(ready, self.urls))
 
     def _agent_joined(self) -> bool:
-        if self._settings["RPN_REST_RATE_LIMIT"]:
-            return True  # asking would count
+        if self._settings["RPN_REST_RATE_LIMIT"] or self._settings.get("RPN_AUTH") == "token":
+            return True  # asking would count, or is not answered
         return bool(device_ids(self.urls[0]))
 
     def log_tail(self, lines: int = 20) -> str:
