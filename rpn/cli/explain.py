@@ -11,7 +11,13 @@ from rpn.cli.present import note, plain, table
 if TYPE_CHECKING:
     from rpn.client.api import Api
 
-UNITS = {"cpu": "core-percent", "memory": "MB of memory", "storage": "MB of storage", "gpu": "GPU"}
+UNITS = {
+    "cpu": ("cpu", "core-percent"),
+    "memory": ("memory", "MB of memory"),
+    "storage": ("storage", "MB of storage"),
+    "gpu": ("gpus", "GPU"),
+}
+"""by requirement: its name among what is free, and its unit"""
 
 
 def why_not(reason: dict[str, Any] | None) -> None:
@@ -26,7 +32,7 @@ def why_not(reason: dict[str, Any] | None) -> None:
             note(f"  {title}: {told}")
     nearest = reason.get("nearest")
     if nearest:
-        lacks = ", ".join(f"{amount} {UNITS.get(name, name)}" for name, amount in nearest["missing"].items())
+        lacks = ", ".join(f"{amount} {UNITS[name][1]}" for name, amount in nearest["missing"].items())
         note(f"  nearest: {nearest['deviceName']}, which lacks {lacks}")
     if reason.get("change"):
         lower = ", ".join(f"{name} {amount}" for name, amount in reason["change"].items())
@@ -35,30 +41,56 @@ def why_not(reason: dict[str, Any] | None) -> None:
         note(f"  before it in the queue: {reason['queuePosition']}")
 
 
-def device_by_device(api: Api, requirements: dict[str, Any]) -> None:
-    """For every device of the pool, what it lacks for these requirements."""
+def device_by_device(api: Api, needs: dict[str, Any]) -> None:
+    """For every device of the pool, what it lacks for a task or a request with these needs."""
     rows = []
     for each in api.get("api", "devices")["devices"]:
         found = api.get("api", "devices", each["id"])
-        rows.append((each["name"], each["id"][:8], lacks(found, requirements) or "fits"))
+        rows.append((each["name"], each["id"][:8], ", ".join(lacks(found, needs)) or "fits"))
     table(("DEVICE", "ID", "LACKS"), sorted(rows))
 
 
-def lacks(device: dict[str, Any], requirements: dict[str, Any]) -> str:
-    """What a device of `/api/devices/ID` lacks now, in words; empty if it has everything."""
-    free = device.get("free") or {}
-    missing = []
-    for name, unit in UNITS.items():
-        wanted, has = int(requirements.get(name) or 0), int(free.get(name) or 0)
-        if wanted > has:
-            missing.append(f"{wanted - has} {unit} ({has} free)")
-    labels = device.get("labels") or {}
-    for key, value in (requirements.get("labels") or {}).items():
-        if labels.get(key) != value:
-            missing.append(f"label {key}={value}")
-    if device["id"] in (requirements.get("exclude") or ()):
+def lacks(device: dict[str, Any], needs: dict[str, Any]) -> list[str]:
+    """What a device of `/api/devices/ID` lacks now, in words.
+
+    `needs` are the `requirements`, and of a task also its `type` and `command`.
+    """
+    return [
+        *_lacks_terms(device, needs["requirements"]),
+        *_lacks_work(device, needs),
+        *_lacks_room(device, needs["requirements"]),
+    ]
+
+
+def _lacks_terms(device: dict[str, Any], requirements: dict[str, Any]) -> list[str]:
+    labels = requirements.get("labels") or {}
+    missing = [f"label {key}={value}" for key, value in labels.items() if device["labels"].get(key) != value]
+    if device["device"]["id"] in (requirements.get("exclude") or ()):
         missing.append("it is excluded")
-    return ", ".join(missing)
+    return missing
+
+
+def _lacks_work(device: dict[str, Any], needs: dict[str, Any]) -> list[str]:
+    """What the device does not run; one that does not tell is taken to run it."""
+    if "type" not in needs:
+        return []
+    if "tasks" not in device["accepts"]:
+        return ["it runs no tasks"]
+    missing = []
+    for name, list_name in (("type", "types"), ("command", "commands")):
+        told, wanted = device["capabilities"].get(list_name), needs.get(name)
+        if wanted and isinstance(told, list) and wanted not in told:
+            missing.append(f"{name} {wanted}")
+    return missing
+
+
+def _lacks_room(device: dict[str, Any], requirements: dict[str, Any]) -> list[str]:
+    missing = []
+    for name, (free_name, unit) in UNITS.items():
+        wanted, free = int(requirements.get(name) or 0), device["load"]["free"][free_name]
+        if wanted > free:
+            missing.append(f"{wanted - free} {unit} ({free} free)")
+    return missing
 
 
 def outcome(failure: dict[str, Any]) -> None:

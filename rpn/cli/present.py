@@ -68,3 +68,9 @@ def _turns(char: str) -> bool:
 def gib(mb: float) -> str:
     """An amount of MB as people read it."""
     return f"{mb / 1024:.1f}G" if mb >= 1024 else f"{mb:.0f}M"
+
+
+def amounts(sums: dict[str, Any]) -> str:
+    """A sum of a device or the pool, as people read it."""
+    told = f"{sums['cpu'] / 100:g} cores, {gib(sums['memory'])} memory, {gib(sums['storage'])} storage"
+    return f"{told}, {sums['gpus']} GPU" if sums["gpus"] else told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpn.cli.present import as_json, console, facts, gib, table
+from rpn.cli.present import amounts, as_json, console, facts, gib, table
 from rpn.cli.questions import answers_json, asks_pool, at_pool, device_id, place
 
 if TYPE_CHECKING:
@@ -113,30 +113,31 @@ def device(api: Api, name: str, json_wanted: bool) -> None:
     if json_wanted:
         as_json(found)
         return
-    full_name, _, platform, cpu, memory, storage, gpu = row(found)
+    itself, load = found["device"], found["load"]
+    full_name, _, platform, cpu, memory, storage, gpu = row(itself)
     facts(
         [
             ("name", full_name),
-            ("id", found["id"]),
+            ("id", itself["id"]),
             ("platform", platform),
-            ("address", found["ipAddress"]),
-            ("last seen", found["lastSeen"]),
-            ("cores free", cpu),
-            ("memory free", memory),
-            ("storage free", storage),
+            ("address", itself["ipAddress"]),
+            ("last seen", itself["lastSeen"]),
+            ("cores idle", cpu),
+            ("memory idle", memory),
+            ("storage idle", storage),
             ("GPU", gpu),
-            *((f"label {key}", value) for key, value in sorted(found.get("labels", {}).items())),
-            *((key, _told(value)) for key, value in sorted(found.get("capabilities", {}).items())),
-            *(("runs", _work(each)) for each in found.get("tasks", [])),
+            ("given away", amounts(load["allocated"])),
+            ("to be had", amounts(load["free"])),
+            *((f"label {key}", value) for key, value in sorted(found["labels"].items())),
+            *((key, _told(value)) for key, value in sorted(found["capabilities"].items())),
+            *(("runs", f"{each['taskId']} of {each['submitterId']}") for each in load["tasks"]),
         ]
     )
 
 
 def _told(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _work(task: Any) -> str:
-    return (
-        f"{task.get('taskId', '')} of {task.get('submitterId', '')}" if isinstance(task, dict) else str(task)
-    )
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_told(each)}" for key, each in value.items() if each not in ([], None))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(map(_told, value)) or "none") if isinstance(value, list) else str(value)

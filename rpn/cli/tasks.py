@@ -150,29 +150,33 @@ def why(api: Api, what: str, submitter: str | None, json_wanted: bool) -> None:
     Example:
       rpn why 3f2a
     """
-    found, requirements = _subject(api, what, submitter)
+    found, needs = _subject(api, what, submitter)
     if json_wanted:
         as_json(found)
         return
     _tell(found)
-    if found.get("state", "queued") == "queued":
-        device_by_device(api, requirements)
+    if _lacking(found):
+        device_by_device(api, needs)
 
 
 def _subject(api: Api, what: str, submitter: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the pool knows of it, and what it needs."""
+    """What the pool knows of it, and what has its needs."""
     try:
         answer = api.get("api", "allocations", what)
-        return answer, answer["allocation"]["requirements"]
+        return answer, answer["allocation"]
     except NotFound:
         owner, task_id = find(api, what, submitter)
         task = api.get("api", "tasks", task_id, submitter=owner)
-        return task, task.get("requirements") or {}
+        return task, task
+
+
+def _lacking(found: dict[str, Any]) -> bool:
+    return not found["allocation"]["fulfilled"] if "allocation" in found else found["state"] == "queued"
 
 
 def _tell(found: dict[str, Any]) -> None:
     if "allocation" in found:
-        if found["allocation"]["fulfilled"]:
+        if not _lacking(found):
             click.echo(f"it is held until {found.get('expiresAt', 'it is released')}")
         else:
             why_not(found.get("reason"))

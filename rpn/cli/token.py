@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +35,19 @@ def token() -> None:
     """
 
 
+@contextmanager
+def _known_to_guards_only() -> Iterator[None]:
+    """Around a question that an open pool has no answer to."""
+    from rpn.errors import NotFound, RPNError
+
+    try:
+        yield
+    except NotFound:
+        raise RPNError(
+            "this pool is open, with neither tokens nor an audit; RPN_AUTH=token starts one that has them"
+        ) from None
+
+
 @token.command(short_help="Make a token.")
 @click.argument("kind", type=click.Choice([str(kind) for kind in TokenKind]))
 @click.option("--name", default="", metavar="TEXT", help="what people call it")
@@ -53,7 +68,8 @@ def create(api: Api, kind: str, json_wanted: bool, **said: Any) -> None:
       rpn token create join --uses 20 --expires 1d --label room=lab
       rpn token create observer --name wall > wall.token
     """
-    made = api.post("api", "tokens", body={"kind": kind, **_wanted(**said)})
+    with _known_to_guards_only():
+        made = api.post("api", "tokens", body={"kind": kind, **_wanted(**said)})
     if json_wanted:
         as_json(made)
         return
@@ -96,7 +112,8 @@ def list_(api: Api, json_wanted: bool) -> None:
     Example:
       rpn token list --json
     """
-    answer = api.get("api", "tokens")
+    with _known_to_guards_only():
+        answer = api.get("api", "tokens")
     if json_wanted:
         as_json(answer)
     else:
@@ -125,7 +142,8 @@ def revoke(api: Api, id_: str) -> None:
     Example:
       rpn token revoke 4be1
     """
-    ids = [each["id"] for each in api.get("api", "tokens")["tokens"]]
+    with _known_to_guards_only():
+        ids = [each["id"] for each in api.get("api", "tokens")["tokens"]]
     found = the_one("token", id_, [(each, (each,)) for each in ids], listed_by="rpn token list")
     api.delete("api", "tokens", found)
     note(f"{found} is worth nothing any more, and its connections are closed")
@@ -143,7 +161,8 @@ def audit(api: Api, limit: int, json_wanted: bool) -> None:
       rpn audit --limit 200
       rpn audit --json > audit.json
     """
-    answer = api.get("api", "audit", limit=limit)
+    with _known_to_guards_only():
+        answer = api.get("api", "audit", limit=limit)
     if json_wanted:
         as_json(answer)
         return

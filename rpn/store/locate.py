@@ -19,8 +19,8 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from rpn.errors import BadSettings, StoreUnavailable
 
-ASK_LIMIT_S = 0.5
-"""how long one server may take to tell what it knows"""
+ASK_LIMIT_S = 0.9
+"""how long one server may take to tell what it knows; a command has time for two such questions"""
 SLOTS = 16_384
 PORTS = {"sentinel": 26_379, "cluster": 6379}
 """of those that name none"""

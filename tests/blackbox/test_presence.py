@@ -48,7 +48,7 @@ def test_everybody_else_hears_of_an_arrival_once(pool: Pool) -> None:
 
 def test_nothing_of_the_time_before_its_list_reaches_a_newcomer(pool: Pool) -> None:
     busy = pool.join()
-    for usage in range(20):
+    for usage in range(1, 21):  # 0 is what a list has of a device that was not measured yet
         busy.update(resources(cpuUsage=usage))
     newcomer = pool.connect()
     newcomer.register()

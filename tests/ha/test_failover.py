@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,24 +89,24 @@ async def test_a_failover_costs_little_service_and_no_accepted_task(
 async def test_who_follows_the_pool_follows_it_to_the_new_master(
     replicated_servers: Replicated, replicated: Connection, keys: Keys
 ) -> None:
-    gateway = Gateway(PoolStore(replicated, keys))
+    pool = PoolStore(replicated, keys)
     async with following(replicated, keys) as followed:
-        await gateway.join("before")
+        await Gateway(pool, "early").join("before")
         await followed.until_there("before")
         replicated_servers.master.kill()
         async with asyncio.timeout(20):
-            await until_known(lambda: gateway.join("after"), gateway.send_again)
+            await join_for_certain(Gateway(pool, "late"), "before", "after")
         await followed.until_there("before", "after")
 
 
-async def until_known(first: Call, again: Call) -> None:
-    """A batch as a gateway sends it: the same bytes again until its outcome is known."""
-    call = first
+async def join_for_certain(gateway: Gateway, *device_ids: str) -> None:
+    """Devices join as a gateway sees to it: the same bytes again until their outcome is known."""
+    call: Call = partial(gateway.join, *device_ids)
     while True:
         try:
             await call()
         except StoreUnavailable:
-            call = again
+            call = gateway.send_again
             await asyncio.sleep(0.05)
         else:
             return

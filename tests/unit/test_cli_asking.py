@@ -37,6 +37,21 @@ DESK = {
     },
 }
 LAPTOP = DESK | {"id": "bbbb-2", "name": "laptop"}
+NOTHING = {"cpu": 0, "memory": 0, "storage": 0, "gpus": 0}
+
+
+def described(device: dict[str, Any], labels: dict[str, str], free: dict[str, int]) -> dict[str, Any]:
+    """What `/api/devices/ID` answers."""
+    return {
+        "device": device,
+        "labels": labels,
+        "capabilities": {"types": ["compute"], "commands": ["echo"], "policy": {"open": True, "reasons": []}},
+        "accepts": ["tasks"],
+        "poolUsage": None,
+        "load": {"allocated": NOTHING, "free": NOTHING | free, "allocations": [], "tasks": []},
+    }
+
+
 NEEDS = {"cpu": 1600, "memory": 0, "storage": 0, "gpu": False}
 REFUSED = {
     "allocation": {
@@ -86,8 +101,8 @@ DEED = {
 ANSWERS: dict[str, Any] = {
     "GET /": {"service": "Resource Pooling Network", "version": "1.0.0", "devices": 2},
     "GET /api/devices": {"devices": [DESK, LAPTOP]},
-    "GET /api/devices/aaaa-1": DESK | {"labels": {"zone": "a"}, "free": {"cpu": 400, "memory": 6144}},
-    "GET /api/devices/bbbb-2": LAPTOP | {"labels": {}, "free": {"cpu": 0, "memory": 0}},
+    "GET /api/devices/aaaa-1": described(DESK, {"zone": "a"}, {"cpu": 400, "memory": 6144}),
+    "GET /api/devices/bbbb-2": described(LAPTOP, {}, {}),
     "POST /api/allocations": REFUSED,
     "GET /api/allocations/x1": REFUSED,
     "GET /api/tasks": {"tasks": [TASK]},
