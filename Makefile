@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# So many processes share the tests for every day; most of the time a test waits for some server.
+TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow test-soak test-all check format bench bench-fanout clean
@@ -14,7 +16,7 @@ run: .venv/.server ## start a whole pool on this machine (http://127.0.0.1:3000/
 	@$(BIN)/rpn up
 
 test: .venv/.dev ## the tests for every day
-	$(PYTEST) -m "not slow and not chaos"
+	$(PYTEST) -n $(TEST_PROCESSES) --dist worksteal -m "not slow and not chaos"
 
 test-slow: .venv/.dev ## what `test` leaves out: chaos, limits, older servers
 	$(PYTEST) -m "(slow or chaos) and not soak"

@@ -87,6 +87,7 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     ("said", "told"),
     [("rpn_nonsense", "no token of ours"), (make_token(TokenKind.ADMIN).text, "no join token")],
+    ids=["nonsense", "another kind"],
 )
 async def test_what_is_no_join_token_is_told(tmp_path: Path, said: str, told: str) -> None:
     status, out = await rpn("agent", "join", "127.0.0.1:9", "--data-dir", str(tmp_path), said=said)
