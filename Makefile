@@ -69,7 +69,7 @@ clean: ## remove the environment and everything that tools left
 	$(PYTHON) -m venv .venv
 
 .venv/.server: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --editable '.[server]'
+	$(BIN)/pip install --quiet --editable '.[server,python]'
 	@touch $@
 
 # An older pip knows no --group, so the groups are read from pyproject.toml and given as a list.

@@ -1,14 +1,9 @@
-"""List the pool's devices, then run a task on the one that fits."""
+"""See who is in the pool, have a task run where it fits, and keep a part of the pool for a while."""
 
-import asyncio
+from rpn import Pool
 
-from rpn.client.pool import AsyncPool
-
-
-async def main() -> None:
-    async with AsyncPool("http://127.0.0.1:3000") as pool:
-        print([device.name for device in await pool.devices()])
-        print(await pool.submit("primes", {"n": 100_000}))
-
-
-asyncio.run(main())
+with Pool("http://127.0.0.1:3000") as pool:
+    print([device.name for device in pool.devices()])
+    print(pool.submit("primes", {"n": 100_000}).result())
+    with pool.allocate(memory="256 MiB", wait_s=30) as held:
+        print([f"{share.allocated_memory} MB on {share.device_name}" for share in held.shares])
