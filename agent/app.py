@@ -31,7 +31,7 @@ from agent.runner import Runner
 from agent.sampler import Sampler
 from agent.spawner import CAN_SPAWN, Spawner
 from agent.workshop import Workshop
-from rpn.client import credential
+from rpn.client import credential, trust
 from rpn.client.blobs import Gateway
 from rpn.client.credential import Credential
 from rpn.client.device import Device
@@ -67,6 +67,7 @@ class Agent:
         self._device_name = identity.device_name(chosen=settings.device_name)
         joined = None if settings.token else _joined(data_dir, self._device_id)
         self._token = joined.token if joined is not None else settings.token
+        trust.rely_on(joined.certificate if joined is not None else "")
         self._device = Device(
             parse_servers(_server(settings, joined)),
             self._register,

@@ -1,4 +1,4 @@
-"""`python -P -m agent.join`: exchange the join token on standard input for this device's own credential."""
+"""`python -P -m agent.join [PIN]`: exchange the join token on standard input for a credential."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from contextlib import closing
 from pathlib import Path
 
 from agent import identity
-from rpn.client import credential
-from rpn.client.api import Api
+from rpn.client import credential, trust
+from rpn.client.api import Api, Unreachable
 from rpn.client.credential import Credential
 from rpn.errors import BadSettings, RPNError, ServerFailed
 from rpn.settings import AgentSettings, load
 from rpn.tokens import TokenKind, parse_token
 
 
-def join(settings: AgentSettings, join_token: str) -> tuple[Credential, Path]:
-    """Become a device of the pool; the credential, and the file it is kept in. Raises RPNError."""
+def join(settings: AgentSettings, join_token: str, *, pin: str = "") -> tuple[Credential, Path]:
+    """Become a device of the pool; the credential, and the file it is kept in. Raises RPNError.
+
+    With a `pin` the server is told by the fingerprint of its certificate, from now on.
+    """
     if parse_token(join_token).kind is not TokenKind.JOIN:
         raise BadSettings("this is no join token: `rpn token create join` makes one")
     data_dir = Path(settings.data_dir)
@@ -26,20 +29,30 @@ def join(settings: AgentSettings, join_token: str) -> tuple[Credential, Path]:
         device_id = identity.device_id(data_dir, chosen=settings.device_id)
     except OSError as error:
         raise BadSettings(f"RPN_DATA_DIR: {error}") from None
+    certificate = _certificate(settings.server, pin) if pin else ""
+    trust.rely_on(certificate)
     private_key, public_key = credential.new_key()
     with closing(Api(settings.server, token=join_token)) as api:
         made = api.post("api", "join", body={"deviceId": device_id, "publicKey": public_key})
-    found = Credential(settings.server, device_id, made["token"], private_key)
+    found = Credential(settings.server, device_id, made["token"], private_key, certificate)
     try:
         return found, credential.keep(data_dir, found)
     except OSError as error:
         raise ServerFailed(f"{device_id} joined, but its credential cannot be kept: {error}") from None
 
 
+def _certificate(server: str, pin: str) -> str:
+    try:
+        return trust.fetch(server, pin)
+    except OSError as error:
+        raise Unreachable(f"no certificate from {server}: {error}") from None
+
+
 def main() -> int:
     """Join; returns the exit code: 0 when this machine is a device of the pool, 2 when it is not."""
+    pin = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        found, path = join(load(AgentSettings, os.environ), sys.stdin.readline().strip())
+        found, path = join(load(AgentSettings, os.environ), sys.stdin.readline().strip(), pin=pin)
     except RPNError as error:
         print(f"rpn agent: {error}", file=sys.stderr)
         return 2

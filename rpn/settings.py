@@ -131,6 +131,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     """gateways, comma-separated, tried in random order"""
     token: str = ""
     """of this device, where the pool asks for one; best by RPN_TOKEN_FILE"""
+    server_cert: str = ""
+    """PEM: the certificate that the server must show, whoever signed it; best by RPN_SERVER_CERT_FILE"""
     data_dir: str = msgspec.field(default_factory=default_data_dir)
     device_id: str = ""
     """by default made at the first start and kept in the data directory"""
@@ -152,6 +154,10 @@ class UpSettings(Settings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 3000
     gateways: Annotated[int, Meta(ge=1, le=64)] = 1
+    tls: Literal["no", "yes"] = "no"
+    """`yes`: speak https by a certificate made at the first start, unless one is named"""
+    tls_cert: str = ""
+    tls_key: str = ""
 
 
 SERVICES = (GatewaySettings, SchedulerSettings, AgentSettings, UpSettings)

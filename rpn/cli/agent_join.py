@@ -18,10 +18,21 @@ from rpn.errors import BadSettings
 @click.command()
 @click.argument("url", metavar="HOST:PORT")
 @click.option("--token-file", metavar="FILE", help="file with the join token; without it, you are asked")
+@click.option(
+    "--pin", metavar="SHA256", help="https: the server's certificate, by its fingerprint, from now on"
+)
 @click.option("--data-dir", metavar="VALUE", help="the agent's folder (RPN_DATA_DIR)")
 @click.option("--device-id", metavar="VALUE", help="this device's id (RPN_DEVICE_ID)")
 @click.pass_obj
-def join(given: str | None, /, url: str, token_file: str | None, data_dir: str | None, **flags: Any) -> None:
+def join(
+    given: str | None,
+    /,
+    url: str,
+    token_file: str | None,
+    pin: str | None,
+    data_dir: str | None,
+    **flags: Any,
+) -> None:
     """Make this machine a device of the pool at HOST:PORT, by a join token.
 
     The token is read from a file or asked for, because everybody on this machine sees a command line.
@@ -30,6 +41,7 @@ def join(given: str | None, /, url: str, token_file: str | None, data_dir: str |
     Example:
       rpn agent join desk.local:3000
       rpn agent join https://pool.example.org --token-file join.token
+      rpn agent join https://192.168.0.5:3000 --pin sha256:5f1c...
     """
     from rpn.client.servers import parse_servers
 
@@ -37,7 +49,10 @@ def join(given: str | None, /, url: str, token_file: str | None, data_dir: str |
     environ = with_flags(os.environ, {"server": url, "data_dir": data_dir or given, **flags})
     environ.pop("RPN_TOKEN", None)
     environ.pop("RPN_TOKEN_FILE", None)
-    command = module_command("agent.join")  # what makes a device is the agent's business
+    command = [
+        *module_command("agent.join"),
+        *([pin] if pin else []),
+    ]  # what makes a device is the agent's business
     said = _join_token(token_file) + "\n"
     done = subprocess.run(command, env=environ, input=said, text=True, check=False)  # noqa: S603 - no shell
     raise SystemExit(done.returncode)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpn.cli.address import far, near, netloc
+from rpn.cli.certfiles import CertFiles
 from rpn.cli.flags import with_flags
 from rpn.cli.keeper import Program
 from rpn.cli.keyfiles import KeyFiles
 from rpn.cli.process import module_command
 from rpn.cli.readiness import all_ready
 from rpn.cli.supervisor import Stage
+from rpn.client.trust import fingerprint
 from rpn.store.embedded import EmbeddedServer
 from rpn.tether import tethered
 
@@ -30,6 +32,8 @@ class Plan:
     environ: Mapping[str, str]
     keys: KeyFiles | None = None
     """of a pool that asks for tokens"""
+    certificate: CertFiles | None = None
+    """by which the gateways speak TLS; None: they speak plainly"""
 
     def stages(self) -> list[Stage]:
         stages = []
@@ -46,7 +50,11 @@ class Plan:
     @property
     def web(self) -> str:
         """Where this machine finds the first gateway."""
-        return f"http://{netloc(near(self.host), self.ports[0])}"
+        return f"http{self._s}://{netloc(near(self.host), self.ports[0])}"
+
+    @property
+    def _s(self) -> str:
+        return "" if self.certificate is None else "s"
 
     def welcome(self, ticket: str = "") -> list[tuple[str, list[str]]]:
         """What to open, and what to type next; `ticket` lets a browser in at the first start."""
@@ -54,12 +62,14 @@ class Plan:
         if len(self.ports) > 1:
             rows.append(("Gateways", [*self._sockets()]))
         rows.append(("Ask", self._how_to_ask()))
-        rows.append(("Connect", [f"ws://{netloc(near(self.host), self.ports[0])}/ws"]))
+        rows.append(("Connect", [self._sockets()[0]]))
         rows.append(("Add a machine", self._how_to_join()))
         if self.keys is not None:
             rows.append(
                 ("Token", [str(self.keys.admin), "(who holds what is in this file may do everything)"])
             )
+        if self.certificate is not None:
+            rows.append(("Certificate", [str(self.certificate.cert), fingerprint(self.certificate.text)]))
         rows.append(("Data and logs", [str(self.data_dir)]))
         return rows
 
@@ -70,21 +80,33 @@ class Plan:
 
     def _how_to_ask(self) -> list[str]:
         """What asks this pool; a token comes from its file, because everybody sees a command line."""
+        known = f"RPN_SERVER_CERT_FILE={self.certificate.cert} " if self.certificate is not None else ""
         if self.keys is None:
-            return [f"curl {self.web}/api/{what}" for what in ("devices", "resources")]
-        server = netloc(near(self.host), self.ports[0])
-        return [f"rpn devices --server {server} --token-file {self.keys.admin}"]
+            trusting = f"--cacert {self.certificate.cert} " if self.certificate is not None else ""
+            return [f"curl {trusting}{self.web}/api/{what}" for what in ("devices", "resources")]
+        return [f"{known}rpn devices --server {self._near} --token-file {self.keys.admin}"]
+
+    @property
+    def _near(self) -> str:
+        """The first gateway, for `--server` on this machine."""
+        address = netloc(near(self.host), self.ports[0])
+        return address if self.certificate is None else f"https://{address}"
 
     def _how_to_join(self) -> list[str]:
         address = far(self.host)
         if address is None:
             return ["RPN_AUTH=token rpn up --host 0.0.0.0   (here: now only this machine reaches the pool)"]
-        there, here = netloc(address, self.ports[0]), netloc(near(self.host), self.ports[0])
+        there = netloc(address, self.ports[0])
         if self.keys is None:
-            return [f"rpn agent --server ws://{there}/ws   (there)"]
+            return [f"rpn agent --server ws{self._s}://{there}/ws   (there)"]
+        known, pinned = "", there
+        if self.certificate is not None:
+            known = f"RPN_SERVER_CERT_FILE={self.certificate.cert} "
+            pinned = f"https://{there} --pin {fingerprint(self.certificate.text)}"
+        asked = f"--server {self._near} --token-file {self.keys.admin}"
         return [
-            f"rpn token create join --server {here} --token-file {self.keys.admin}   (here: prints a token)",
-            f"rpn agent join {there} && rpn agent   (there: asks for it)",
+            f"{known}rpn token create join {asked}   (here: prints a token)",
+            f"rpn agent join {pinned} && rpn agent   (there: asks for it)",
         ]
 
     def _scheduler(self, redis_url: str) -> Stage:
@@ -98,18 +120,23 @@ class Plan:
             told = {"redis_url": redis_url, "host": self.host, "port": port}
             if self.keys is not None:
                 told["seed_tokens_file"] = self.keys.seeds
+            if self.certificate is not None:
+                told |= {"tls_cert": self.certificate.cert, "tls_key": self.certificate.key}
             programs.append(_module(name, "gateway", with_flags(self.environ, told)))
         word = "the gateways" if len(programs) > 1 else "the gateway"
-        return Stage(word, programs, ready=lambda: all_ready(near(self.host), self.ports))
+        tls = self.certificate is not None
+        return Stage(word, programs, ready=lambda: all_ready(near(self.host), self.ports, tls=tls))
 
     def _agent(self) -> Stage:
         told: dict[str, object] = {"server": ",".join(self._sockets()), "data_dir": self.data_dir / "agent"}
         if self.keys is not None:
             told["token_file"] = self.keys.agent
+        if self.certificate is not None:
+            told["server_cert_file"] = self.certificate.cert
         return Stage("the agent", [_module("agent", "agent", with_flags(self.environ, told))])
 
     def _sockets(self) -> list[str]:
-        return [f"ws://{netloc(near(self.host), port)}/ws" for port in self.ports]
+        return [f"ws{self._s}://{netloc(near(self.host), port)}/ws" for port in self.ports]
 
 
 def _module(name: str, module: str, environ: Mapping[str, str]) -> Program:

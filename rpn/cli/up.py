@@ -18,18 +18,22 @@ from rpn.exposure import check_exposure
 from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, StoreSettings, UpSettings, load
 
 if TYPE_CHECKING:
+    from rpn.cli.certfiles import CertFiles
     from rpn.cli.plan import Plan
 
 PASSED_ON = (GatewaySettings, SchedulerSettings, AgentSettings)
 
 
 @click.command(short_help="Start a whole pool on this machine.")
-@flags_for(UpSettings)
+@flags_for(UpSettings, besides=("tls",))
 @click.option("--redis-url", metavar="URL", help="RPN_REDIS_URL; a server of our own is started unless told")
 @click.option("--no-agent", is_flag=True, help="leave this machine out of the pool")
+@click.option("--tls", is_flag=True, help="speak https, by a certificate made here at the first start")
 @click.option("--allow-python", is_flag=True, help="let submitters run Python functions on this machine")
 @click.option("--verbose", "-v", is_flag=True, help="show all that the processes log, not warnings alone")
-def up(redis_url: str | None, no_agent: bool, allow_python: bool, verbose: bool, **flags: Any) -> None:
+def up(
+    redis_url: str | None, no_agent: bool, tls: bool, allow_python: bool, verbose: bool, **flags: Any
+) -> None:
     """Start a whole pool on this machine: a store, gateways, a scheduler and an agent.
 
     Every other setting (RPN_...) goes on to the processes it is for.
@@ -38,9 +42,10 @@ def up(redis_url: str | None, no_agent: bool, allow_python: bool, verbose: bool,
     Example:
       rpn up
       rpn up --gateways 3 --port 4000
+      RPN_AUTH=token rpn up --host 0.0.0.0 --tls
     """
     require_server_extra()
-    settings = load(UpSettings, os.environ, **flags)
+    settings = load(UpSettings, os.environ, tls="yes" if tls else None, **flags)
     told = {"redis_url": redis_url, "log_level": settings.log_level, "log_format": settings.log_format}
     told |= {"allow_python": "yes"} if allow_python else {}
     environ = with_flags(os.environ, told)
@@ -48,11 +53,6 @@ def up(redis_url: str | None, no_agent: bool, allow_python: bool, verbose: bool,
         load(kind, environ)  # a bad setting is told once, here, before anything starts
     gateway = load(GatewaySettings, environ, host=settings.host)
     check_exposure(gateway)
-    if gateway.tls_cert or gateway.tls_key:
-        raise BadSettings(
-            "RPN_TLS_CERT, RPN_TLS_KEY: the processes of `rpn up` speak plainly to each other: "
-            "start `rpn gateway` with these, or a proxy that does TLS in front"
-        )
     _run(settings, environ, with_agent=not no_agent, guarded=gateway.auth == "token", verbose=verbose)
 
 
@@ -75,10 +75,29 @@ def _run(
         with_agent=with_agent,
         environ=environ,
         keys=key_files(data_dir) if guarded else None,
+        certificate=_certificate(settings, data_dir),
     )
     kept = asyncio.run(_supervise(plan, settings, verbose=verbose))
     lock.release()
     sys.exit(0 if kept else 1)
+
+
+def _certificate(settings: UpSettings, data_dir: Path) -> CertFiles | None:
+    """By what the gateways speak TLS: what was named, or is made here; None: plainly. Raises RPNError."""
+    from rpn.cli.address import far
+    from rpn.cli.certfiles import CertFiles, cert_files
+    from rpn.client.trust import rely_on
+
+    if settings.tls_cert or settings.tls_key:
+        if not (settings.tls_cert and settings.tls_key):
+            raise BadSettings("RPN_TLS_CERT, RPN_TLS_KEY: a certificate and its key come together")
+        found = CertFiles(Path(settings.tls_cert).absolute(), Path(settings.tls_key).absolute())
+    elif settings.tls == "yes":
+        found = cert_files(data_dir, far(settings.host))
+    else:
+        return None
+    rely_on(found.text)
+    return found
 
 
 async def _supervise(plan: Plan, settings: UpSettings, *, verbose: bool) -> bool:

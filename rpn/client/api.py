@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from rpn import __version__
 from rpn.client.refusals import exception_of
 from rpn.client.servers import parse_servers
+from rpn.client.trust import client_tls
 from rpn.errors import RPNError, Unavailable
 from rpn.messages import Error
 
@@ -88,8 +89,11 @@ class Api:
             return self._connection
         gateway = self._gateways[0]
         self._gateways.append(self._gateways.pop(0))  # the next one, if this fails
-        kind = http.client.HTTPSConnection if gateway.scheme == "wss" else http.client.HTTPConnection
-        self._connection = kind(gateway.hostname or "", gateway.port, timeout=self._answer_limit_s)
+        address, limit_s = (gateway.hostname or "", gateway.port), self._answer_limit_s
+        if gateway.scheme == "wss":
+            self._connection = http.client.HTTPSConnection(*address, timeout=limit_s, context=client_tls())
+        else:
+            self._connection = http.client.HTTPConnection(*address, timeout=limit_s)
         return self._connection
 
 

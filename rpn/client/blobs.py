@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import BinaryIO, NamedTuple
@@ -14,6 +13,7 @@ import msgspec
 
 from rpn import __version__
 from rpn.client.refusals import exception_of
+from rpn.client.trust import client_tls
 from rpn.errors import BlobMismatch, NotFound, RPNError, StoreUnavailable
 from rpn.messages import Error
 
@@ -122,7 +122,7 @@ class _Call:
 async def _asked(gateway: Gateway, method: str, sha256: str, length: int) -> AsyncIterator[_Call]:
     """A request whose head is sent. Everything that breaks it is StoreUnavailable."""
     parts = urlsplit(gateway.server)
-    secure = ssl.create_default_context() if parts.scheme == "wss" else None
+    secure = client_tls() if parts.scheme == "wss" else None
     port = parts.port or (443 if secure else 80)
     writer: asyncio.StreamWriter | None = None
     try:

@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from rpn import codec
+from rpn.client.trust import client_tls
 from rpn.errors import BadMessage
 from rpn.messages import FromServer, Message
 from rpn.proof import NONCE_HEADER
@@ -36,6 +37,7 @@ async def open_connection(url: str, *, token: str = "") -> Connection:
     socket = await connect(
         url,
         additional_headers={"Authorization": f"Bearer {token}"} if token else None,
+        ssl=client_tls() if url.startswith("wss:") else None,
         compression=None,
         proxy=True if url.startswith("wss:") else None,
         open_timeout=OPEN_LIMIT_S,

@@ -29,6 +29,9 @@ class Credential(Struct, frozen=True, rename="camel"):
     private_key: str = ""
     """Ed25519, base64; empty where `cryptography` is not installed: then the token is all it takes"""
 
+    certificate: str = ""
+    """of the server, PEM, if it was pinned: no other one is talked to"""
+
     def __repr__(self) -> str:
         return f"<credential of {self.device_id} at {self.server}>"
 
