@@ -27,6 +27,10 @@ WAIT_S = 30
 """how long one question waits for a task's end"""
 INTERRUPTED = 130
 """exit status after Ctrl-C, as shells have it"""
+BUILT_IN = ("echo", "sleep", "sha256", "primes")
+"""take one input and nothing else"""
+_FLAG = re.compile(r"--([a-z][a-z0-9_]*)")
+_NAMED = re.compile(r"(?:--)?([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
 _EXIT_CODE = re.compile(r"exit code (\d+)")
 
 
@@ -119,8 +123,8 @@ def run(
 ) -> None:
     """Run COMMAND on some device as if it were here: live output, its exit code, Ctrl-C stops it.
 
-    COMMAND is a name that the device's owner registered; ARGS go to it as far as the owner allows.
-    What is piped in becomes its input.
+    COMMAND is a name that the device's owner registered. Of ARGS, --NAME VALUE and NAME=VALUE fill
+    the places that the owner left open; anything else, or what is piped in, is its input.
 
     \b
     Example:
@@ -137,19 +141,18 @@ def run(
 
 
 def _data(
-    command: str, args: tuple[str, ...], files: dict[str, Any], outputs: tuple[str, ...]
+    command: str, words: tuple[str, ...], files: dict[str, Any], outputs: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The task's data. One argument that is JSON is the input of a command that takes no others."""
-    data: dict[str, Any] = {"command": command}
+    """The task's data: words that name a place of the command fill it, the others are its input."""
     piped = None if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    if piped:
+    args, rest = ({}, list(words)) if command in BUILT_IN else _named(words)
+    data: dict[str, Any] = {"command": command}
+    if rest:
+        data["input"] = _input(" ".join(rest))
+    elif piped:
         data["input"] = piped
-    elif len(args) == 1 and args[0][:1] in "{[":
-        data["input"], args = _input(args[0]), ()
-    elif args and not command_takes_args(command):
-        data["input"], args = _input(" ".join(args)), ()
     if args:
-        data["args"] = list(args)
+        data["args"] = args
     if files:
         data["files"] = files
     if outputs:
@@ -157,9 +160,23 @@ def _data(
     return data
 
 
-def command_takes_args(command: str) -> bool:
-    """The built-ins take one input and nothing else."""
-    return command not in ("echo", "sleep", "sha256", "primes")
+def _named(words: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+    """`--size=256`, `--size 256` and `size=256` as `{"size": "256"}`, and the words that name nothing."""
+    args: dict[str, str] = {}
+    rest: list[str] = []
+    waiting = ""
+    for word in words:
+        if waiting:
+            args[waiting], waiting = word, ""
+        elif flag := _FLAG.fullmatch(word):
+            waiting = flag[1]
+        elif named := _NAMED.fullmatch(word):
+            args[named[1]] = named[2]
+        else:
+            rest.append(word)
+    if waiting:
+        raise click.UsageError(f"--{waiting} has no value; expected for example --{waiting}=1")
+    return args, rest
 
 
 def _sent(at: tuple[str, str], paths: tuple[str, ...]) -> dict[str, Any]:
