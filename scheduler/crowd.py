@@ -14,21 +14,20 @@ class Crowd:
     def __init__(self) -> None:
         self._heap: list[tuple[int, str]] = []
         self._offers: dict[str, Offer] = {}
+        self._changed: set[str] = set()
+        """not in the heap as they are now"""
 
     def put(self, offer: Offer) -> None:
         """It is there, or has another number of holders than before."""
         self._offers[offer.device_id] = offer
-        if len(self._heap) > 64 + 4 * len(self._offers):
-            self._heap = [(each.held, each.device_id) for each in self._offers.values()]
-            heapq.heapify(self._heap)
-        else:
-            heapq.heappush(self._heap, (offer.held, offer.device_id))
+        self._changed.add(offer.device_id)
 
     def remove(self, offer: Offer) -> None:
         self._offers.pop(offer.device_id, None)
 
     def least(self, serves: Callable[[Offer], bool]) -> Offer | None:
         """The one with the fewest holders among those that serve."""
+        self._sort_in()
         passed: list[tuple[int, str]] = []
         found: Offer | None = None
         while self._heap and found is None:
@@ -43,3 +42,13 @@ class Crowd:
         for entry in set(passed):
             heapq.heappush(self._heap, entry)
         return found
+
+    def _sort_in(self) -> None:
+        """What has changed since somebody last asked."""
+        offers, changed, self._changed = self._offers, self._changed, set()
+        if len(self._heap) + len(changed) > 64 + 4 * len(offers):
+            self._heap = [(each.held, each.device_id) for each in offers.values()]
+            heapq.heapify(self._heap)
+            return
+        for device_id in changed & offers.keys():
+            heapq.heappush(self._heap, (offers[device_id].held, device_id))

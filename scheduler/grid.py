@@ -11,11 +11,33 @@ came there.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from scheduler.offer import DRAWERS, Offer
+from scheduler.amounts import Amounts
+from scheduler.offer import Offer
 
 LARGEST_CLASS = 255
+CANDIDATES = 8
+"""devices that fit, among which the best is taken"""
+LOOKS_A_CELL = 32
+"""devices of one cell that are looked at before the next cell has its turn"""
+
+Planes = tuple[int, ...]
+May = Callable[[Offer], bool]
+
+
+class Sought(NamedTuple):
+    """What a device must be beside large enough, and how what it has left over is weighed."""
+
+    each_cpu: float
+    """what counts as one, of each thing"""
+    each_memory: float
+    each_storage: float
+    may: May | None = None
+    """whether it may serve; None: every one may"""
+    other_than: str = ""
+    """the device that is not meant"""
 
 
 def class_of(amount: int) -> int:
@@ -69,29 +91,55 @@ class Grid:
             self._take_out(offer)
             offer.spot = -1
 
-    def rows(self, plane: int, least: int) -> Iterator[int]:
-        """The rows of a plane, from the class of CPU `least` on: each by its key."""
-        rows = self._rows[plane] >> least << least
-        while rows:
-            lowest = rows & -rows
-            rows ^= lowest
-            yield plane << 8 | lowest.bit_length() - 1
+    def tightest(self, planes: Planes, need: Amounts, sought: Sought) -> tuple[Offer | None, bool]:
+        """Of up to CANDIDATES a plane that hold `need`, the one with least left; whether no other could.
 
-    def cells(self, row: int, least: int) -> Iterator[int]:
-        """The cells of a row, from the class of memory `least` on: each by its key."""
-        columns = self._columns[row] >> least << least
-        while columns:
-            lowest = columns & -columns
-            columns ^= lowest
-            yield row << 8 | lowest.bit_length() - 1
+        Of every class of CPU it looks at those with least memory: what has more fits less tightly.
+        """
+        least_cpu, least_memory = class_of(need.cpu), class_of(need.memory)
+        found: list[tuple[float, str]] = []
+        whole = True
+        for plane in planes:
+            enough = len(found) + CANDIDATES
+            rows = self._rows[plane] >> least_cpu << least_cpu
+            while rows and len(found) < enough:
+                lowest = rows & -rows
+                rows ^= lowest
+                row, before = plane << 8 | lowest.bit_length() - 1, len(found)
+                columns = self._columns[row] >> least_memory << least_memory
+                while columns and len(found) == before:
+                    lowest = columns & -columns
+                    columns ^= lowest
+                    whole = self._look(row << 8 | lowest.bit_length() - 1, need, sought, found) and whole
+        return (self._offers[min(found)[1]], False) if found else (None, whole)
 
-    def inside(self, cell: int) -> Iterator[Offer]:
-        """The offers of a cell, in an order that only they decide."""
-        offers, drawers = self._offers, self._drawers[cell]
-        for drawer in range(DRAWERS):
-            if drawers >> drawer & 1:
-                for device_id in self._ids[cell << 4 | drawer]:
-                    yield offers[device_id]
+    def _look(self, cell: int, need: Amounts, sought: Sought, found: list[tuple[float, str]]) -> bool:
+        """Add a few of a cell, in an order that only they decide; whether all of it was looked at."""
+        cpu, memory, storage, gpu = need
+        each_cpu, each_memory, each_storage, may, other_than = sought
+        offers, looks, enough = self._offers, 0, len(found) + CANDIDATES // 2
+        drawers = self._drawers[cell]
+        while drawers:
+            lowest = drawers & -drawers
+            drawers ^= lowest
+            for device_id in self._ids[cell << 4 | lowest.bit_length() - 1]:
+                if looks == LOOKS_A_CELL:
+                    return False
+                looks += 1
+                offer = offers[device_id]
+                left_cpu, left_memory, left_storage = (
+                    offer.cpu - cpu,
+                    offer.memory - memory,
+                    offer.storage - storage,
+                )
+                if left_cpu < 0 or left_memory < 0 or left_storage < 0 or offer.gpu < gpu:
+                    continue
+                if device_id != other_than and (may is None or may(offer)):
+                    left = left_cpu / each_cpu + left_memory / each_memory + left_storage / each_storage
+                    found.append((left, device_id))
+                    if len(found) == enough:
+                        return False
+        return True
 
     def _put_in(self, offer: Offer, spot: int) -> None:
         offer.spot = spot

@@ -10,16 +10,11 @@ from collections.abc import Iterable, Iterator
 from rpn.model import Share
 from scheduler.demand import ANYWHERE, Demand
 from scheduler.equal import equal_shares
-from scheduler.grid import class_of
+from scheduler.grid import May, Planes, Sought
 from scheduler.offer import Offer
 from scheduler.shortfall import Shortfall, explain
 from scheduler.split import split
 from scheduler.stock import Stock
-
-CANDIDATES = 8
-"""devices that fit, among which the best is taken"""
-LOOKS_A_CELL = 32
-"""devices of one cell of the grid that are looked at before the next cell has its turn"""
 
 
 def place(demand: Demand, stock: Stock) -> list[Share] | Shortfall:
@@ -46,62 +41,34 @@ def best_fit(demand: Demand, stock: Stock) -> Offer | None:
         return _emptiest(demand, stock)
     if demand.idle:
         return stock.crowd.least(lambda offer: _serves(demand, offer))
-    found, whole = _found(demand, stock)
-    if not whole and all(offer.device_id == demand.requester for offer in found):
-        found += [offer for offer in stock.offers.values() if _serves(demand, offer)]
-    return found[0] if len(found) == 1 else _best(demand, stock, found)
-
-
-def _found(demand: Demand, stock: Stock) -> tuple[list[Offer], bool]:
-    """A few that fit, from the tightest cells of the grid; and whether there can be no others."""
-    found: list[Offer] = []
+    sought = Sought(*stock.typical, _may(demand), demand.requester)
     whole = True
     for planes in _planes(demand):
-        for plane in planes:
-            whole = _search(demand, stock, plane, found) and whole
-        if any(offer.device_id != demand.requester for offer in found):
-            return found, False
-    return found, whole
+        offer, all_seen = stock.grid.tightest(planes, demand.need, sought)
+        if offer is not None:
+            return offer
+        whole = whole and all_seen
+    if not whole:
+        return _best(demand, stock, (each for each in stock.offers.values() if _serves(demand, each)))
+    own = stock.offers.get(demand.requester)
+    return own if own is not None and _serves(demand, own) else None
 
 
-def _planes(demand: Demand) -> tuple[tuple[int, ...], ...]:
+def _planes(demand: Demand) -> tuple[Planes, ...]:
     """The planes of the grid in which to look, those without GPUs first if none is needed."""
-    kinds = (1,) if demand.terms.task_type else (0, 1)
-    with_gpu = tuple(2 | kind for kind in kinds)
-    return (with_gpu,) if demand.need.gpu else (kinds, with_gpu)
+    if demand.terms.task_type:
+        return ((3,),) if demand.need.gpu else ((1,), (3,))
+    return ((2, 3),) if demand.need.gpu else ((0, 1), (2, 3))
 
 
-def _search(demand: Demand, stock: Stock, plane: int, found: list[Offer]) -> bool:
-    """Add up to CANDIDATES of a plane that fit; whether that was every one that might.
-
-    Of every class of CPU it takes those with least memory: what has more fits less tightly.
-    """
-    grid, whole = stock.grid, True
-    least_cpu, least_memory = class_of(demand.need.cpu), class_of(demand.need.memory)
-    enough = len(found) + CANDIDATES
-    for row in grid.rows(plane, least_cpu):
-        before = len(found)
-        for cell in grid.cells(row, least_memory):
-            whole = _look(demand, grid.inside(cell), found) and whole
-            if len(found) > before:
-                whole = False
-                break
-        if len(found) >= enough:
-            return False
-    return whole
-
-
-def _look(demand: Demand, offers: Iterator[Offer], found: list[Offer]) -> bool:
-    """Add a few of a cell that fit; whether all of it was looked at."""
-    enough = len(found) + CANDIDATES // 2
-    for looks, offer in enumerate(offers):
-        if looks == LOOKS_A_CELL:
-            return False
-        if _serves(demand, offer):
-            found.append(offer)
-            if len(found) == enough:
-                return False
-    return True
+def _may(demand: Demand) -> May | None:
+    """Whether an offer that has room may serve; None if every one may."""
+    terms = demand.terms
+    if terms is ANYWHERE:
+        return None
+    if terms.task_type:
+        return lambda offer: offer.has_slot and not terms.broken_by(offer)
+    return lambda offer: not terms.broken_by(offer)
 
 
 def _serves(demand: Demand, offer: Offer) -> bool:
@@ -118,6 +85,7 @@ def _serves(demand: Demand, offer: Offer) -> bool:
 
 
 def _best(demand: Demand, stock: Stock, found: Iterable[Offer]) -> Offer | None:
+    """What the grid would choose, of all."""
     cpu, memory, storage, gpu = demand.need
     each_cpu, each_memory, each_storage = stock.typical
 

@@ -36,6 +36,8 @@ class Stock:
         """task types and commands, and how many devices say that they would run them"""
         self.feasibility: dict[Demand, bool] = {}
         """what was found out since `extent` last grew"""
+        self.typical: tuple[float, float, float] = (1, 1, 1)
+        """what a device has on the average: CPU, memory and storage, each at least one unit"""
         self._cpu = self._memory = self._storage = self._gpu = 0
         for offer in offers:
             self.put(offer)
@@ -44,13 +46,6 @@ class Stock:
     def free(self) -> Amounts:
         """Of all devices together; who is closed has nothing."""
         return Amounts(self._cpu, self._memory, self._storage, self._gpu)
-
-    @property
-    def typical(self) -> tuple[float, float, float]:
-        """What a device has on the average: CPU, memory and storage, each at least one unit."""
-        count = max(1, len(self.offers))
-        cpu, memory, storage, _ = self.total
-        return max(1, cpu / count), max(1, memory / count), max(1, storage / count)
 
     def hold(self, offer: Offer, holders: int) -> None:
         """So many hold something of an offer now."""
@@ -127,6 +122,9 @@ class Stock:
         self.revision += 1
         self.extent += 1
         self.feasibility.clear()
+        count = max(1, len(self.offers))
+        cpu, memory, storage, _ = self.total
+        self.typical = max(1, cpu / count), max(1, memory / count), max(1, storage / count)
 
 
 def _told_by(offer: Offer) -> list[str]:

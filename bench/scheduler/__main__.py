@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Awaitable, Callable
 
 import uvloop
@@ -11,6 +12,7 @@ from bench.scheduler.bare import bare_loop
 from bench.scheduler.filled import Filled, filled
 from bench.scheduler.loop import whole_loop
 from bench.scheduler.taken import Taken
+from scheduler.__main__ import GC_THRESHOLD
 
 
 def main() -> None:
@@ -19,6 +21,7 @@ def main() -> None:
     options.add_argument("--requests", type=int, default=40_000)
     options.add_argument("--runs", type=int, default=3)
     given = options.parse_args()
+    gc.set_threshold(*GC_THRESHOLD)  # as a scheduler has it
     print(f"{'devices':>8} {'loop':<6} {'requests/s':>11} {'own µs':>8} {'store µs':>9}")
     for devices in given.devices:
         bare = measured(bare_loop, devices, given.requests, given.runs)
