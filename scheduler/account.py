@@ -25,8 +25,10 @@ class Account:
 
     __slots__ = (
         "_cpu",
+        "_credit",
         "_gpu",
         "_memory",
+        "_room",
         "_storage",
         "closed",
         "holders",
@@ -43,6 +45,8 @@ class Account:
         self.closed = False
         """it has something, of which its owner leaves nothing at all"""
         self.holders: dict[str, Amounts] = {}
+        self._room = self._credit = NOTHING
+        """what is not used, and how much of what is used may be the pool's own work"""
         self._cpu = self._memory = self._storage = self._gpu = 0
 
     def report(self, resources: Resources, pool_usage: PoolUsage | None, headroom_percent: float) -> None:
@@ -70,17 +74,24 @@ class Account:
         cpu, memory, storage = (whole - ceil(whole * headroom_percent / 100) for whole in has)
         self.total = Amounts(cpu, memory, storage, int(resources.has_gpu))
         self.closed = not any(available) and any(has)
+        self._room = self.total.minus(self.used)
+        self._credit = Amounts(*map(min, self.used, self.pool_usage))
 
     def free(self) -> FreeAmounts:
         """What can be given away now; less than nothing if it is closed."""
         if self.closed:
             return CLOSED
-        total, used, pool = self.total, self.used, self.pool_usage
+        cpu, memory, storage, gpu = self._room
+        own_cpu, own_memory, own_storage, _ = self._credit
+        cpu -= self._cpu - (own_cpu if own_cpu < self._cpu else self._cpu)
+        memory -= self._memory - (own_memory if own_memory < self._memory else self._memory)
+        storage -= self._storage - (own_storage if own_storage < self._storage else self._storage)
+        gpu -= self._gpu
         return (
-            _free(total.cpu, used.cpu, pool.cpu, self._cpu),
-            _free(total.memory, used.memory, pool.memory, self._memory),
-            _free(total.storage, used.storage, pool.storage, self._storage),
-            max(0, total.gpu - self._gpu),
+            cpu if cpu > 0 else 0,
+            memory if memory > 0 else 0,
+            storage if storage > 0 else 0,
+            gpu if gpu > 0 else 0,
         )
 
     def reserve(self, holder: str, amounts: Amounts) -> None:
@@ -103,9 +114,3 @@ class Account:
         self._storage -= storage
         self._gpu -= gpu
         return True
-
-
-def _free(total: int, used: int, pool_usage: int, reserved: int) -> int:
-    foreign = used - (pool_usage if pool_usage < reserved else reserved)
-    free = total - reserved - foreign if foreign > 0 else total - reserved
-    return free if free > 0 else 0

@@ -35,20 +35,20 @@ AllocationEntry = RequestEntry | ReleaseEntry | RenewEntry
 class Pending:
     """A request that is not answered yet."""
 
-    __slots__ = ("entry", "entry_id", "retry_ms", "settled_ms", "skipped_ms")
+    __slots__ = ("entry", "entry_id", "holder", "retry_ms", "skipped_ms")
 
     def __init__(self, entry_id: str, entry: RequestEntry) -> None:
         self.entry_id = entry_id
         self.entry = entry
-        self.settled_ms = int(entry_id.partition("-")[0]) + SETTLE_MS
-        """from when on it may be refused; a stream's ids begin with their time"""
+        self.holder: Holder = entry.device_id, entry.call is not None
         self.retry_ms = 0
         self.skipped_ms: int | None = None
         """when the store first said that a device had moved on"""
 
     @property
-    def holder(self) -> Holder:
-        return self.entry.device_id, self.entry.call is not None
+    def settled_ms(self) -> int:
+        """From when on it may be refused; a stream's ids begin with their time."""
+        return int(self.entry_id.partition("-")[0]) + SETTLE_MS
 
 
 class Allocations:

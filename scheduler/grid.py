@@ -12,32 +12,21 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from scheduler.amounts import Amounts
 from scheduler.offer import Offer
 
 LARGEST_CLASS = 255
-CANDIDATES = 8
-"""devices that fit, among which the best is taken"""
-LOOKS_A_CELL = 32
+CELLS, CANDIDATES = 2, 4
+"""cells in which something fits, and devices that fit in each, among which the best is taken"""
+LOOKS = 32
 """devices of one cell that are looked at before the next cell has its turn"""
 
 Planes = tuple[int, ...]
 May = Callable[[Offer], bool]
-
-
-class Sought(NamedTuple):
-    """What a device must be beside large enough, and how what it has left over is weighed."""
-
-    each_cpu: float
-    """what counts as one, of each thing"""
-    each_memory: float
-    each_storage: float
-    may: May | None = None
-    """whether it may serve; None: every one may"""
-    other_than: str = ""
-    """the device that is not meant"""
+Each = tuple[float, float, float]
+Found = tuple[float, str]
+"""what it would have left over, and whose it is"""
 
 
 def class_of(amount: int) -> int:
@@ -91,55 +80,65 @@ class Grid:
             self._take_out(offer)
             offer.spot = -1
 
-    def tightest(self, planes: Planes, need: Amounts, sought: Sought) -> tuple[Offer | None, bool]:
-        """Of up to CANDIDATES a plane that hold `need`, the one with least left; whether no other could.
+    def tightest(
+        self, planes: Planes, need: Amounts, each: Each, may: May | None, other_than: str
+    ) -> tuple[Offer | None, bool]:
+        """Of a few that hold `need`, the one with least left over; and whether surely no other could.
 
-        Of every class of CPU it looks at those with least memory: what has more fits less tightly.
+        `each` is how much counts as one, of CPU, memory and storage. Of every class of CPU it looks at
+        those with least memory: what has more fits less tightly. It ends where CPU alone leaves more.
         """
         least_cpu, least_memory = class_of(need.cpu), class_of(need.memory)
-        found: list[tuple[float, str]] = []
+        best: Found | None = None
         whole = True
         for plane in planes:
-            enough = len(found) + CANDIDATES
+            cells = CELLS
             rows = self._rows[plane] >> least_cpu << least_cpu
-            while rows and len(found) < enough:
+            while rows and cells:
                 lowest = rows & -rows
                 rows ^= lowest
-                row, before = plane << 8 | lowest.bit_length() - 1, len(found)
-                columns = self._columns[row] >> least_memory << least_memory
-                while columns and len(found) == before:
+                number = lowest.bit_length() - 1
+                if best is not None and (LEAST[number] - need.cpu) / each[0] > best[0]:
+                    break
+                columns = self._columns[plane << 8 | number] >> least_memory << least_memory
+                while columns:
                     lowest = columns & -columns
                     columns ^= lowest
-                    whole = self._look(row << 8 | lowest.bit_length() - 1, need, sought, found) and whole
-        return (self._offers[min(found)[1]], False) if found else (None, whole)
+                    cell = (plane << 8 | number) << 8 | lowest.bit_length() - 1
+                    found, seen = self._look(cell, need, each, may, other_than)
+                    whole = whole and seen
+                    if found is not None:
+                        cells -= 1
+                        best = found if best is None or found < best else best
+                        break
+        return (self._offers[best[1]], False) if best is not None else (None, whole)
 
-    def _look(self, cell: int, need: Amounts, sought: Sought, found: list[tuple[float, str]]) -> bool:
-        """Add a few of a cell, in an order that only they decide; whether all of it was looked at."""
+    def _look(
+        self, cell: int, need: Amounts, each: Each, may: May | None, other_than: str
+    ) -> tuple[Found | None, bool]:
+        """The tightest of a few of a cell, in an order that only they decide; whether all were looked at."""
         cpu, memory, storage, gpu = need
-        each_cpu, each_memory, each_storage, may, other_than = sought
-        offers, looks, enough = self._offers, 0, len(found) + CANDIDATES // 2
+        each_cpu, each_memory, each_storage = each
+        offers, looks, count = self._offers, 0, 0
+        best: Found | None = None
         drawers = self._drawers[cell]
         while drawers:
             lowest = drawers & -drawers
             drawers ^= lowest
             for device_id in self._ids[cell << 4 | lowest.bit_length() - 1]:
-                if looks == LOOKS_A_CELL:
-                    return False
+                if looks == LOOKS or count == CANDIDATES:
+                    return best, False
                 looks += 1
                 offer = offers[device_id]
-                left_cpu, left_memory, left_storage = (
-                    offer.cpu - cpu,
-                    offer.memory - memory,
-                    offer.storage - storage,
-                )
-                if left_cpu < 0 or left_memory < 0 or left_storage < 0 or offer.gpu < gpu:
+                if offer.cpu < cpu or offer.memory < memory or offer.storage < storage or offer.gpu < gpu:
                     continue
                 if device_id != other_than and (may is None or may(offer)):
-                    left = left_cpu / each_cpu + left_memory / each_memory + left_storage / each_storage
-                    found.append((left, device_id))
-                    if len(found) == enough:
-                        return False
-        return True
+                    count += 1
+                    left = (offer.cpu - cpu) / each_cpu + (offer.memory - memory) / each_memory
+                    left += (offer.storage - storage) / each_storage
+                    if best is None or left < best[0] or (left == best[0] and device_id < best[1]):
+                        best = left, device_id
+        return best, True
 
     def _put_in(self, offer: Offer, spot: int) -> None:
         offer.spot = spot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpn.store.records import AllocationRecord
-from scheduler.amounts import NOTHING, amounts_of
+from scheduler.amounts import Amounts, amounts_of
 from scheduler.ledger import Ledger
 
 Holder = tuple[str, bool]
@@ -19,8 +19,7 @@ class Holdings:
         self._ledger = ledger
         self._records: dict[str, AllocationRecord] = {}
         self._held_by: dict[Holder, dict[str, None]] = {}
-        self.reserved = NOTHING
-        """by all allocations together"""
+        self._reserved = [0, 0, 0, 0]
 
     def __len__(self) -> int:
         return len(self._records)
@@ -30,6 +29,11 @@ class Holdings:
 
     def __iter__(self) -> Iterator[AllocationRecord]:
         return iter(self._records.values())
+
+    @property
+    def reserved(self) -> Amounts:
+        """By all allocations together."""
+        return Amounts(*self._reserved)
 
     def get(self, allocation_id: str) -> AllocationRecord | None:
         return self._records.get(allocation_id)
@@ -43,7 +47,8 @@ class Holdings:
         return self._records[next(iter(self._held_by[holder]))]
 
     def count(self, holder: Holder) -> int:
-        return len(self._held_by.get(holder, ()))
+        held = self._held_by.get(holder)
+        return len(held) if held is not None else 0
 
     def present(self, device_id: str) -> list[AllocationRecord]:
         """What a device holds for as long as it is in the pool."""
@@ -67,7 +72,7 @@ class Holdings:
         for share in record.shares:
             amounts = amounts_of(share)
             self._ledger.reserve(record.id, share.device_id, amounts)
-            self.reserved = self.reserved.plus(amounts)
+            self._count(amounts, 1)
 
     def drop(self, record: AllocationRecord) -> None:
         """It is held no longer."""
@@ -81,7 +86,15 @@ class Holdings:
     def _free(self, record: AllocationRecord) -> None:
         self._ledger.release(record.id)
         for share in record.shares:
-            self.reserved = self.reserved.minus(amounts_of(share))
+            self._count(amounts_of(share), -1)
+
+    def _count(self, amounts: Amounts, sign: int) -> None:
+        reserved = self._reserved
+        cpu, memory, storage, gpu = amounts
+        reserved[0] += sign * cpu
+        reserved[1] += sign * memory
+        reserved[2] += sign * storage
+        reserved[3] += sign * gpu
 
 
 def holder_of(record: AllocationRecord) -> Holder:

@@ -73,8 +73,9 @@ class Ledger:
 
     def reserve(self, holder: str, device_id: str, amounts: Amounts) -> None:
         """`holder` has `amounts` of this device, whatever it had of it before."""
-        account = self._account(device_id)
-        account.release(holder)
+        account = self._accounts.get(device_id) or self._account(device_id)
+        if holder in account.holders:
+            account.release(holder)
         account.reserve(holder, amounts)
         shares = self._shares.get(holder)
         if shares is None:
@@ -125,7 +126,8 @@ class Ledger:
     def _refresh(self, device_id: str, account: Account) -> None:
         offer = self.offers.get(device_id)
         if offer is not None:
-            self.stock.fill(offer, *account.free())
+            cpu, memory, storage, gpu = account.free()
+            self.stock.fill(offer, cpu, memory, storage, gpu)
             self.stock.hold(offer, len(account.holders))
 
 

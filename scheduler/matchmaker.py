@@ -30,7 +30,7 @@ from scheduler.news import News
 from scheduler.open_tasks import OpenTasks
 from scheduler.orders import Orders
 from scheduler.overview import Overview
-from scheduler.poison import Poison, blaming
+from scheduler.poison import Poison, Poisoned
 from scheduler.queue import TaskKey
 from scheduler.reasons import Reasons
 from scheduler.standing import Standing
@@ -168,21 +168,9 @@ class Matchmaker:
         self._fold(changes, now_ms)
         self._ring(now_ms)
         self._foreman.reconcile(now_ms)
-        for _ in range(min(self.batch, len(self._task_entries))):
-            entry_id, entry, stored = self._task_entries.popleft()
-            with blaming("tasks", entry_id, entry):
-                if isinstance(entry, ExplainEntry):
-                    self._reasons.answer(entry_id, entry, now_ms)
-                else:
-                    self._foreman.take(entry_id, entry, stored, now_ms)
+        self._hear_tasks(now_ms)
         self._allocations.begin(now_ms)
-        for _ in range(min(self.batch, len(self._request_entries))):
-            request_id, request = self._request_entries.popleft()
-            with blaming("requests", request_id, request):
-                if isinstance(request, HoldersEntry):
-                    self._overview.device(request_id, request)
-                else:
-                    self._allocations.take(request_id, request, now_ms)
+        self._hear_requests(now_ms)
         self._assigner.assign(now_ms, limit=self.batch)
         self._assigner.review(now_ms)
         self._reasons.tell(now_ms)
@@ -196,7 +184,7 @@ class Matchmaker:
         for index, item in enumerate(items):
             if item.decision.news and index not in skipped:
                 for kind, what in item.decision.news:
-                    self.news.add(kind, now_ms, **what)
+                    self.news.note(kind, now_ms, what)
         for index in committed.skipped:
             undo = items[index].undo
             if undo is not None:
@@ -228,6 +216,28 @@ class Matchmaker:
             if self._assigner.resume_ms > now_ms:
                 times.append(self._assigner.resume_ms)
         return max(0, min(at_ms for at_ms in times if at_ms is not None) - now_ms)
+
+    def _hear_tasks(self, now_ms: int) -> None:
+        for _ in range(min(self.batch, len(self._task_entries))):
+            entry_id, entry, stored = self._task_entries.popleft()
+            try:
+                if isinstance(entry, ExplainEntry):
+                    self._reasons.answer(entry_id, entry, now_ms)
+                else:
+                    self._foreman.take(entry_id, entry, stored, now_ms)
+            except Exception as error:
+                raise Poisoned(Poison("tasks", entry_id), entry) from error
+
+    def _hear_requests(self, now_ms: int) -> None:
+        for _ in range(min(self.batch, len(self._request_entries))):
+            entry_id, entry = self._request_entries.popleft()
+            try:
+                if isinstance(entry, HoldersEntry):
+                    self._overview.device(entry_id, entry)
+                else:
+                    self._allocations.take(entry_id, entry, now_ms)
+            except Exception as error:
+                raise Poisoned(Poison("requests", entry_id), entry) from error
 
     def _fold(self, changes: Iterable[Change], now_ms: int) -> None:
         reported: dict[str, Mirrored] = {}

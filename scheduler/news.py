@@ -26,7 +26,14 @@ class News:
 
     def add(self, kind: str, at_ms: int, **what: Any) -> None:
         """Something happened; `what` are fields of the `pool_event`."""
-        self._waiting.setdefault(kind, deque(maxlen=RATE_LIMIT)).append((at_ms, what))
+        self.note(kind, at_ms, what)
+
+    def note(self, kind: str, at_ms: int, what: dict[str, Any]) -> None:
+        """The same, for what stands ready."""
+        waiting = self._waiting.get(kind)
+        if waiting is None:
+            waiting = self._waiting[kind] = deque(maxlen=RATE_LIMIT)
+        waiting.append((at_ms, what))
 
     def due(self, now_ms: int) -> list[PoolEvent]:
         """What may be told now, a kind at a time, in order; it is not kept."""

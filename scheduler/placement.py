@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from rpn.model import Share
 from scheduler.demand import ANYWHERE, Demand
 from scheduler.equal import equal_shares
-from scheduler.grid import May, Planes, Sought
+from scheduler.grid import May, Planes
 from scheduler.offer import Offer
 from scheduler.shortfall import Shortfall, explain
 from scheduler.split import split
@@ -41,10 +41,9 @@ def best_fit(demand: Demand, stock: Stock) -> Offer | None:
         return _emptiest(demand, stock)
     if demand.idle:
         return stock.crowd.least(lambda offer: _serves(demand, offer))
-    sought = Sought(*stock.typical, _may(demand), demand.requester)
-    whole = True
+    may, whole = _may(demand), True
     for planes in _planes(demand):
-        offer, all_seen = stock.grid.tightest(planes, demand.need, sought)
+        offer, all_seen = stock.grid.tightest(planes, demand.need, stock.typical, may, demand.requester)
         if offer is not None:
             return offer
         whole = whole and all_seen

@@ -17,7 +17,7 @@ from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife
 from rpn.store.scripts import Script
 from rpn.store.usage import Charge, counted
 
-SCRIPT = ("scheduler_words", "scheduler_writes", "scheduler_commit")
+SCRIPT = ("scheduler_words", "scheduler_holds", "scheduler_writes", "scheduler_commit")
 
 
 class Deposed(Exception):

@@ -1,16 +1,18 @@
-"""Packs a commit's decisions for its script: what many say is gathered, names go once, keys as numbers.
+"""Packs a commit's decisions for its script: column by column, names once, keys as numbers.
 
-One decision is a map of what it says; the script gathers each kind over all decisions that hold, and
-writes it with one command.
+Each kind of thing that decisions say is one list over all of them, ready to be written with one
+command; beside it stands which decision said it, which matters only if some must be skipped:
 
-     1  [device number, presence...]           what it rests on
-     2  [allocation id, record...]             held
-     3  [allocation id...]                     freed
-     4  [entry id...]                          requests that are answered
-     5  [entry id...]                          entries of the stream of tasks that are dealt with
-     6  [member, ms or ""...]                  deadlines; "" for none any more
-     7  [[command, key number, argument...]...]  everything else, at once and in order
-     8  [[device number, presence, session, mailbox number, inbox number, inbox id, frame]...]
+     1  [device, presence...]            places: what decisions rest on, and where letters go
+     2  [place, decision...]             what rests on what
+     3  [[value...], [decision...]] of each: allocations held, allocations freed, requests answered,
+                                         entries of the stream of tasks that are dealt with
+     4  [[member, ms or ""...], [decision...]]   deadlines; "" for none any more
+     5  [[inbox, id, frame...], [decision...]]   what waits in inboxes
+     6  [[mailbox, ["m", letter...], [place or 0, decision, delivery...]]...]
+     7  [decision, delivery...]          letters for those who are nowhere
+     8  [[decision, command, key, argument...]...]  everything else, after all that, in order
+     9  how many decisions there are
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpn.codec import pack
+from rpn.codec import pack, pack_record
 from rpn.store.keys import Keys
 
 if TYPE_CHECKING:
@@ -30,12 +32,27 @@ FIXED = (
 )
 """the keys that the script knows by their place"""
 
-_GATHERED = {
-    ("HSET", "allocations"): 2,
-    ("HDEL", "allocations"): 3,
-    ("XDEL", "requests"): 4,
-    ("XDEL", "tasks"): 5,
-}
+HELD, FREED = ("HSET", "allocations"), ("HDEL", "allocations")
+GATHERED = (HELD, FREED, ("XDEL", "requests"), ("XDEL", "tasks"))
+"""what is written with one command each, in this order"""
+
+
+class Column:
+    """What all decisions say of one kind, and who says it."""
+
+    __slots__ = ("of", "values")
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.of: list[int] = []
+
+    def add(self, decision: int, values: tuple[Any, ...]) -> None:
+        self.values += values
+        self.of.append(decision)
+
+    @property
+    def packed(self) -> tuple[list[Any], list[int]]:
+        return self.values, self.of
 
 
 class Packing:
@@ -44,58 +61,77 @@ class Packing:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._numbers = {getattr(keys, name): number for number, name in enumerate(FIXED, start=1)}
-        self._devices: dict[str, int] = {}
+        self._places: dict[tuple[str, str], int] = {}
+        self._rests: list[int] = []
+        self._columns = {each: Column() for each in GATHERED}
+        self._held, self._due, self._kept = self._columns[HELD], Column(), Column()
+        self._mail: dict[str, tuple[list[bytes | str], list[int]]] = {}
+        self._nowhere: list[int] = []
+        self._commands: list[tuple[Any, ...]] = []
+        self._freed: set[str] = set()
+        """allocations: when one of these is held again, the order matters"""
 
     def packed(self, decisions: Sequence[Decision]) -> tuple[list[str], bytes]:
         """The keys the script needs, and what it is to do."""
-        said = [self._decision(each) for each in decisions]
-        return list(self._numbers), pack((list(self._devices), said))
+        for number, decision in enumerate(decisions):
+            self._add(number, decision)
+        places = [word for place in self._places for word in place]
+        gathered = [column.packed for column in self._columns.values()]
+        mail = [
+            (self._number(self._keys.mailbox(gateway)), letters, to)
+            for gateway, (letters, to) in self._mail.items()
+        ]
+        said = (
+            *(places, self._rests, gathered, self._due.packed, self._kept.packed),
+            *(mail, self._nowhere, self._commands, len(decisions)),
+        )
+        return list(self._numbers), pack(said)
 
-    def _decision(self, decision: Decision) -> dict[int, list[Any]]:
-        said: dict[int, list[Any]] = {}
-        if decision.rests:
-            said[1] = self._rests(decision.rests)
+    def _add(self, number: int, decision: Decision) -> None:
+        for place in decision.rests.items():
+            self._rests += (self._place(place), number)
         for words in decision.commands:
-            gathered = _GATHERED.get(words[:2])
-            if gathered is not None:
-                said.setdefault(gathered, []).extend(words[2:])
-            elif words[1] == "due":
-                said.setdefault(6, []).extend(_due(words))
-            else:
-                said.setdefault(7, []).append(self._command(words))
-        if decision.deliveries:
-            said[8] = [self._delivery(each) for each in decision.deliveries]
-        return said
+            self._say(number, words)
+        for index, delivery in enumerate(decision.deliveries):
+            self._deliver(number, index, delivery)
 
-    def _rests(self, rests: dict[str, str]) -> list[Any]:
-        flat: list[Any] = []
-        for device_id, presence in rests.items():
-            flat += (self._device(device_id), presence)
-        return flat
+    def _say(self, number: int, words: tuple[Any, ...]) -> None:
+        column = self._columns.get(words[:2])
+        if column is not None and not (column is self._held and words[2] in self._freed):
+            column.values += words[2:]
+            column.of.append(number)
+            if words[0] == "HDEL":
+                self._freed.add(words[2])
+        elif words[1] == "due":
+            self._due.add(number, _due(words))
+        else:
+            self._commands.append(self._command(number, words))
 
-    def _command(self, words: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _command(self, number: int, words: tuple[Any, ...]) -> tuple[Any, ...]:
         verb, name, *arguments = words
         key = getattr(self._keys, name) if isinstance(name, str) else getattr(self._keys, name[0])(*name[1:])
-        return (verb, self._number(key), *map(_text, arguments))
+        return (number, verb, self._number(key), *map(_text, arguments))
 
-    def _delivery(self, delivery: Delivery) -> tuple[Any, ...]:
+    def _deliver(self, number: int, index: int, delivery: Delivery) -> None:
         device_id, presence, frame, inbox_id = delivery
+        if inbox_id:
+            self._kept.add(number, (self._number(self._keys.inbox(device_id)), inbox_id, frame))
+        if not presence:
+            self._nowhere += (number, index)
+            return
         session, _, gateway = presence.partition(" ")
-        return (
-            self._device(device_id) if device_id else 0,
-            presence,
-            session,
-            self._number(self._keys.mailbox(gateway)) if presence else 0,
-            self._number(self._keys.inbox(device_id)) if inbox_id else 0,
-            inbox_id,
-            frame,
-        )
+        mail = self._mail.get(gateway)
+        if mail is None:
+            mail = self._mail[gateway] = ([], [])
+        letters, to = mail
+        letters += ("m", pack_record((device_id, session, inbox_id, frame)))
+        to += (self._place((device_id, presence)) if device_id else 0, number, index)
 
     def _number(self, key: str) -> int:
         return self._numbers.setdefault(key, len(self._numbers) + 1)
 
-    def _device(self, device_id: str) -> int:
-        return self._devices.setdefault(device_id, len(self._devices) + 1)
+    def _place(self, place: tuple[str, str]) -> int:
+        return self._places.setdefault(place, len(self._places) + 1)
 
 
 def _due(words: tuple[Any, ...]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from rpn.store.commits import Commits, Decision, Delivery, Deposed
 from rpn.store.connection import Connection
 from rpn.store.intake import Intake
 from rpn.store.keys import Keys
+from rpn.store.mailbox import Mailbox
 from rpn.store.requests import Requests
 from rpn.store.task_index import TaskIndex
 from rpn.store.tasks import TaskLimits, Tasks, brief
@@ -63,6 +64,34 @@ async def test_what_was_decided_is_what_a_new_leader_finds(
         (brief(task()), life(attempt="t#1", device_id="b"))
     ]
     assert found.due == {"timeout t": 1_790_000_000_000}
+
+
+async def test_what_is_freed_and_held_again_in_one_commit_is_held(commits: Commits, allocations: Ids) -> None:
+    await commits.send([holding("x", "y")])
+    freed = Decision()
+    freed.free("x", "a")
+    freed.free("y", "a")
+    await commits.send([freed, holding("x")])
+    assert await allocations() == {"x"}
+
+
+async def test_a_decision_in_the_middle_is_skipped_and_all_others_are_written(
+    connection: Connection, keys: Keys, gateway: Gateway, commits: Commits, allocations: Ids
+) -> None:
+    await gateway.join("a")
+    decisions = [holding(f"x{number}") for number in range(5)]
+    for number, decision in enumerate(decisions):
+        decision.rest_on("a", "s1 g1" if number != 2 else "s0 g1")
+        decision.due(f"x{number}", number + 1)
+        decision.deliver(Delivery("a", "s1 g1" if number != 3 else "s0 g1", b"{}", f"x{number}"))
+    committed = await commits.send(decisions)
+    assert (committed.skipped, committed.moved) == ([2], [(3, 0)])
+    assert await allocations() == {"x0", "x1", "x3", "x4"}
+    assert await connection.command("ZRANGE", keys.due, 0, -1) == [b"x0", b"x1", b"x3", b"x4"]
+    assert await connection.command("HLEN", keys.inbox("a")) == 4
+    async for letters in Mailbox(connection, keys, "g1").letters():
+        assert [letter.inbox_id for letter in letters] == ["x0", "x1", "x4"]
+        break
 
 
 async def test_a_finished_task_keeps_its_result_for_a_while(

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Write a batch of the scheduler's decisions, if it still leads. It follows scheduler_words.lua.
+-- Write a batch of the scheduler's decisions, if it still leads. It follows scheduler_writes.lua.
 --
 -- KEYS[1]  the scheduler's lease (string: the fence of its holder)
 -- KEYS[2]  meta (hash)
@@ -9,7 +9,7 @@
 -- ARGV[2]  number of this commit within our leadership
 -- ARGV[3]  lease (ms)
 -- ARGV[4]  how long an inbox or a mailbox is kept after its last write (ms)
--- ARGV[5]  {devices, decisions} (msgpack), as rpn/store/packing.py describes
+-- ARGV[5]  what the decisions say (msgpack), as rpn/store/packing.py describes
 -- returns  {"OK", skipped decisions "0,4", deliveries that found nobody "0,1,4,0" (pairs)},
 --          or {"DEPOSED"} with nothing written
 
@@ -23,40 +23,34 @@ if last[1] == mark then
   return {"OK", last[2], last[3]}
 end
 
-local devices, decisions = unpack(cmsgpack.unpack(ARGV[5]))
-local present = presences(devices)
-
-local function holds(rests)
-  for index = 1, #rests, 2 do
-    if present[rests[index]] ~= rests[index + 1] then
-      return false
-    end
-  end
-  return true
+local places, rests, gathered, due, inboxes, mail, nowhere, commands, count = unpack(cmsgpack.unpack(ARGV[5]))
+local vacant = vacated(places)
+skip(rests, vacant)
+keep(holding(inboxes, 3))
+in_parts("HSET", KEYS[4], holding(gathered[1], 2))
+in_parts("HDEL", KEYS[4], holding(gathered[2], 1))
+in_parts("XDEL", KEYS[5], holding(gathered[3], 1))
+in_parts("XDEL", KEYS[6], holding(gathered[4], 1))
+write_deadlines(holding(due, 2))
+say(commands)
+for _, letters in ipairs(mail) do
+  send(KEYS[letters[1]], letters[2], letters[3], vacant)
 end
-
-local skipped, moved = {}, {}
-for index, said in ipairs(decisions) do
-  if said[1] and not holds(said[1]) then
-    skipped[#skipped + 1] = index - 1
-  else
-    gather(said)
-    for number, delivery in ipairs(said[8] or {}) do
-      local device, presence, session, mailbox, inbox, id, frame = unpack(delivery)
-      if inbox > 0 then
-        keep(KEYS[inbox], id, frame)
-      end
-      if mailbox > 0 and (device == 0 or present[device] == presence) then
-        send(KEYS[mailbox], devices[device] or "", session, id, frame)
-      else
-        moved[#moved + 1] = (index - 1) .. "," .. (number - 1)
-      end
-    end
+for index = 1, #nowhere, 2 do
+  if not (skipped and skipped[nowhere[index]]) then
+    moved[#moved + 1] = nowhere[index] .. "," .. nowhere[index + 1]
   end
 end
-write(ARGV[4])
-skipped, moved = table.concat(skipped, ","), table.concat(moved, ",")
-if #decisions > 0 then
-  redis.call("HSET", KEYS[2], "commit", mark, "commit_skipped", skipped, "commit_moved", moved)
+for key in pairs(kept) do
+  redis.call("PEXPIRE", key, ARGV[4])
 end
-return {"OK", skipped, moved}
+trim()
+local left_out = {}
+for decision = 0, skipped and count - 1 or -1 do
+  left_out[#left_out + 1] = skipped[decision] and decision or nil
+end
+local skips, moves = table.concat(left_out, ","), table.concat(moved, ",")
+if count > 0 then
+  redis.call("HSET", KEYS[2], "commit", mark, "commit_skipped", skips, "commit_moved", moves)
+end
+return {"OK", skips, moves}

@@ -9,7 +9,8 @@
 local LOG_LIMIT, ENDED_LIMIT = 16384, 10000 -- bytes of what a task printed last; tasks in `ended`
 local PART = 4000 -- arguments of one command; Lua takes 8,000
 
-local words, gathered, deadlines, mail, kept = {}, {{}, {}, {}, {}, {}}, {}, {}, {}
+local words = {}
+local skipped -- decision -> true; nil while none is
 
 -- A task is over.
 function words.END(task, submitter, member, submitted, life, result, retention)
@@ -33,22 +34,23 @@ function words.NOTE(task, progress, log)
   end
 end
 
+local function say(commands)
+  for _, command in ipairs(commands) do
+    if not (skipped and skipped[command[1]]) then
+      local own = words[command[2]]
+      if own then
+        own(KEYS[command[3]], unpack(command, 4))
+      else
+        redis.call(command[2], KEYS[command[3]], unpack(command, 4))
+      end
+    end
+  end
+end
+
 local function in_parts(command, key, list)
   for start = 1, #list, PART do
     redis.call(command, key, unpack(list, start, math.min(start + PART - 1, #list)))
   end
-end
-
--- Number of a device -> where it is.
-local function presences(devices)
-  local found = {}
-  for start = 1, #devices, PART do
-    local part = {unpack(devices, start, math.min(start + PART - 1, #devices))}
-    for index, presence in ipairs(redis.call("HMGET", KEYS[3], unpack(part))) do
-      found[start + index - 1] = presence
-    end
-  end
-  return found
 end
 
 -- `ended` holds the newest, and `names` only what it or `open` holds.

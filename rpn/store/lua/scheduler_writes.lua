@@ -1,71 +1,49 @@
 #!lua flags=allow-oom
--- Gathers what decisions say and writes it kind by kind: between scheduler_words and scheduler_commit.
+-- Writes what decisions say, kind by kind: between scheduler_holds and scheduler_commit.
 --
 -- KEYS     those of scheduler_words.lua
 -- ARGV     those of scheduler_commit.lua
 -- returns  nothing: the script goes on
 
--- A decision holds: remember what can wait, do at once what cannot.
-local function gather(said)
-  for kind = 2, 5 do
-    local list = gathered[kind]
-    for _, word in ipairs(said[kind] or {}) do
-      list[#list + 1] = word
-    end
-  end
-  local due = said[6] or {}
+local kept, moved = {}, {}
+
+local function write_deadlines(due)
+  local at, set, cleared = {}, {}, {}
   for index = 1, #due, 2 do
-    deadlines[due[index]] = due[index + 1]
+    at[due[index]] = due[index + 1]
   end
-  for _, command in ipairs(said[7] or {}) do
-    local own = words[command[1]]
-    if own then
-      own(KEYS[command[2]], unpack(command, 3))
-    else
-      redis.call(command[1], KEYS[command[2]], unpack(command, 3))
-    end
-  end
-end
-
-local function keep(inbox, id, frame)
-  redis.call("HSET", inbox, id, frame)
-  kept[inbox] = true
-end
-
-local function send(mailbox, device, session, id, frame)
-  local letters = mail[mailbox] or {}
-  mail[mailbox] = letters
-  letters[#letters + 1] = "m"
-  letters[#letters + 1] = cmsgpack.pack({device, session, id, frame})
-end
-
-local function write_deadlines()
-  local set, cleared = {}, {}
-  for member, at in pairs(deadlines) do
-    if at == "" then
+  for member, time in pairs(at) do
+    if time == "" then
       cleared[#cleared + 1] = member
     else
-      set[#set + 1], set[#set + 2] = at, member
+      set[#set + 1], set[#set + 2] = time, member
     end
   end
   in_parts("ZADD", KEYS[7], set)
   in_parts("ZREM", KEYS[7], cleared)
 end
 
-local function write(kept_ms)
-  in_parts("HSET", KEYS[4], gathered[2])
-  in_parts("HDEL", KEYS[4], gathered[3])
-  in_parts("XDEL", KEYS[5], gathered[4])
-  in_parts("XDEL", KEYS[6], gathered[5])
-  write_deadlines()
-  for mailbox, letters in pairs(mail) do
-    for start = 1, #letters, PART do
-      redis.call("XADD", mailbox, "*", unpack(letters, start, math.min(start + PART - 1, #letters)))
+local function keep(inboxes)
+  for index = 1, #inboxes, 3 do
+    local inbox = KEYS[inboxes[index]]
+    redis.call("HSET", inbox, inboxes[index + 1], inboxes[index + 2])
+    kept[inbox] = true
+  end
+end
+
+-- Only to those who are where they are thought to be.
+local function send(mailbox, letters, to, vacant)
+  local sent = vacant and {} or letters
+  for index = 1, vacant and #to or 0, 3 do
+    if skipped and skipped[to[index + 1]] then -- nothing of it is written
+    elseif vacant[to[index]] then
+      moved[#moved + 1] = to[index + 1] .. "," .. to[index + 2]
+    else
+      sent[#sent + 1], sent[#sent + 2] = "m", letters[(index - 1) / 3 * 2 + 2]
     end
+  end
+  for start = 1, #sent, PART do
+    redis.call("XADD", mailbox, "*", unpack(sent, start, math.min(start + PART - 1, #sent)))
     kept[mailbox] = true
   end
-  for key in pairs(kept) do
-    redis.call("PEXPIRE", key, kept_ms)
-  end
-  trim()
 end
