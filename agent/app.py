@@ -257,6 +257,10 @@ async def run_agent(settings: AgentSettings, stop: asyncio.Event) -> None:
     config = _prepare(settings)
     data_dir = Path(settings.data_dir)
     with identity.only_agent_of(data_dir):
+        if settings.join_token and not settings.token and credential.kept(data_dir) is None:
+            from agent.join import join_when_possible  # HTTP, once in an agent's life
+
+            await join_when_possible(settings, stop)
         shutil.rmtree(data_dir / WORK_FOLDER, ignore_errors=True)  # of an agent that was killed
         await Agent(settings, config).run(stop)
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from agent import identity
 from rpn.client import credential, trust
 from rpn.client.api import Api, Unreachable
 from rpn.client.credential import Credential
-from rpn.errors import BadSettings, RPNError, ServerFailed
+from rpn.errors import BadSettings, NotFound, RPNError, ServerFailed, Unavailable
 from rpn.settings import AgentSettings, load
 from rpn.tokens import TokenKind, parse_token
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 2.0
+"""how long until a pool is asked again that did not answer"""
 
 
 def join(settings: AgentSettings, join_token: str, *, pin: str = "") -> tuple[Credential, Path]:
@@ -46,6 +53,28 @@ def _certificate(server: str, pin: str) -> str:
         return trust.fetch(server, pin)
     except OSError as error:
         raise Unreachable(f"no certificate from {server}: {error}") from None
+
+
+async def join_when_possible(settings: AgentSettings, stop: asyncio.Event) -> None:
+    """Join by the token of the settings, as soon as a gateway answers; a pool without tokens wants none.
+
+    Raises BadSettings if the pool does not take the token.
+    """
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(join, settings, settings.join_token)
+        except NotFound:
+            return
+        except Unavailable as error:
+            log.info("cannot join yet: %s", error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S):
+                    await stop.wait()
+        except RPNError as error:
+            raise BadSettings(f"RPN_JOIN_TOKEN: {error}") from None
+        else:
+            log.info("this machine joined the pool at %s", settings.server)
+            return
 
 
 def main() -> int:

@@ -131,6 +131,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     """gateways, comma-separated, tried in random order"""
     token: str = ""
     """of this device, where the pool asks for one; best by RPN_TOKEN_FILE"""
+    join_token: str = ""
+    """by which this machine becomes a device at its first start, instead of by `rpn agent join`"""
     server_cert: str = ""
     """PEM: the certificate that the server must show, whoever signed it; best by RPN_SERVER_CERT_FILE"""
     data_dir: str = msgspec.field(default_factory=default_data_dir)

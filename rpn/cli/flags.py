@@ -13,7 +13,7 @@ from rpn.settings import Settings, variable
 SHORT_NAMES = {"device_name": "name", "agent_config": "config"}
 """fields whose flag is not called like them"""
 
-SECRETS = frozenset({"token", "seed_tokens"})
+SECRETS = frozenset({"token", "join_token", "seed_tokens"})
 """fields whose flag names a file, because everybody on a machine sees a command line"""
 
 Command = Callable[..., Any]

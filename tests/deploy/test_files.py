@@ -47,7 +47,8 @@ def documents(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_prometheus_understands_its_configuration_and_rules() -> None:
-    understood_by("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
+    understood_by("promtool", "check", "config", "--syntax-only", "deploy/prometheus/prometheus.yml")
+    understood_by("promtool", "check", "rules", "deploy/prometheus/alerts.yml")
 
 
 @pytest.mark.slow
