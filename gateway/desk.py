@@ -97,6 +97,8 @@ class Desk:
         self._requests = requests
         self._tasks = tasks
         self._task_limits = TaskLimits(settings.open_task_limit, settings.submitter_task_limit)
+        self._acknowledged: dict[Peer, list[str]] = {}
+        """attempts whose results are in the store, to be told to who brought them"""
         self._handlers: dict[type[FromClient], Callable[[Peer, Any], None]] = {
             Register: self._register,
             Observe: self._observe,
@@ -217,7 +219,8 @@ class Desk:
     def _task_submit(self, peer: Peer, message: TaskSubmit) -> None:
         task = message.task
         check_payload(task.data, "task.data")
-        task = msgspec.structs.replace(task, submitter_id=peer.device_id)
+        if task.submitter_id != peer.device_id:
+            task = msgspec.structs.replace(task, submitter_id=peer.device_id)
         limits = task_limits(self._task_limits, peer.session.bearer)
 
         def answered(answer: Submitted | RPNError) -> None:
@@ -269,7 +272,7 @@ class Desk:
         done: Callable[[], None] = lambda: None,
     ) -> None:
         def step() -> Step[bool]:
-            return self._tasks.report(peer.device_id, self._presence(peer), [entry])
+            return self._tasks.report(peer.device_id, self._presence(peer), entry)
 
         self._speak(peer, message, step, done)
 
@@ -287,7 +290,15 @@ class Desk:
             self._acknowledge(peer, attempts)
 
     def _acknowledge(self, peer: Peer, attempts: list[str]) -> None:
-        self._tell(peer, Acked(ids=attempts))
+        """Soon, and together with what else the same round trip brought."""
+        if not self._acknowledged:
+            asyncio.get_running_loop().call_soon(self._acknowledge_all)
+        self._acknowledged.setdefault(peer, []).extend(attempts)
+
+    def _acknowledge_all(self) -> None:
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        for peer, attempts in acknowledged.items():
+            self._tell(peer, Acked(ids=attempts))
 
     def _speak(
         self, peer: Peer, message: FromClient, step: Callable[[], Step[bool]], done: Callable[[], None]

@@ -265,6 +265,8 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
+    __hash__ = str.__hash__  # an Enum's own is written in Python, and states are looked up all the time
+
     @property
     def final(self) -> bool:
         return self in _FINAL

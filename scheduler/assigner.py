@@ -174,8 +174,8 @@ class Assigner:
             session=presence.partition(" ")[0],
             now_ms=now_ms,
         )
-        decision = self._docket.decide(undo=partial(self._take_back, task, turn.life, before))
-        decision.rest_on(offer.device_id, presence)
+        undo = partial(self._take_back, task, turn.life, before)
+        decision = self._docket.rely(offer.device_id, presence, undo)
         self._tasks.move(decision, task, turn, now_ms)
         self._orders.give(decision, task, presence)
         self._foreman.assigned(task, now_ms)

@@ -25,9 +25,9 @@ from rpn.store.records import (
 )
 from scheduler import life as lives
 from scheduler.desk import Desk
-from scheduler.keeper import Keeper
 from scheduler.open_tasks import OpenTask, OpenTasks
 from scheduler.orders import Orders
+from scheduler.patience import Patience
 from scheduler.poison import blaming
 from scheduler.queue import TaskKey
 
@@ -70,9 +70,8 @@ class Foreman:
         self._counts = desk.counts
         self._max_attempts = desk.settings.max_attempts
         self._retention_ms = desk.settings.task_retention_s * 1000
-        self._account_limit_ms = int(desk.settings.cancel_limit_s * 1000)
-        self._accounts = Keeper()
-        """attempts that must be heard of by then; only in memory, a new leader asks all anew"""
+        self._accounts = Patience(int(desk.settings.cancel_limit_s * 1000))
+        """attempts that must be heard of in time"""
         self._waiting: list[Waiting] = []
         self._unwanted: list[OpenTask] = []
         """what was cancelled before we lead"""
@@ -107,21 +106,20 @@ class Foreman:
             self._waiting.append(Waiting(entry_id, entry, now_ms))
             self.reconcile(now_ms)
             return
-        decision = self._docket.decide()
-        decision.task_entry_processed(entry_id)
-        match entry:
-            case SubmitEntry():
-                self._submit(entry, stored or _told(entry_id, entry), now_ms)
-            case CancelEntry():
-                task = self._tasks.get((entry.submitter_id, entry.task_id))
-                if task is not None:
-                    self._cancel(task, now_ms)
-            case _:
-                self._reported(decision, entry, now_ms)
+        decision = self._docket.note()
+        decision.entries.append(entry_id)
+        if isinstance(entry, SubmitEntry):
+            self._submit(entry, stored or _told(entry_id, entry), now_ms)
+        elif isinstance(entry, CancelEntry):
+            task = self._tasks.get((entry.submitter_id, entry.task_id))
+            if task is not None:
+                self._cancel(task, now_ms)
+        else:
+            self._reported(decision, entry, now_ms)
 
     def assigned(self, task: OpenTask, now_ms: int) -> None:
         """A device was given this task; if nothing is heard of it, it is told again."""
-        self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
+        self._accounts.give(task.life.attempt, now_ms)
 
     def device_back(self, change: Change, now_ms: int) -> None:
         """It has another session or another gateway: what became of its attempts?
@@ -133,7 +131,7 @@ class Foreman:
             if task.life.session == change.device.session:
                 self._tell_again(task)
             else:
-                self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
+                self._accounts.give(task.life.attempt, now_ms)
 
     def device_left(self, device_id: str, now_ms: int) -> None:
         """Its attempts are lost."""
@@ -153,7 +151,6 @@ class Foreman:
     def call_to_account(self, now_ms: int) -> None:
         """Tell those again that should have started; lose what a new session never mentioned."""
         for attempt in self._accounts.rung(now_ms):
-            self._accounts.forget(attempt)
             task = self._tasks.of_attempt(attempt)
             device = self._devices.get(task.life.device_id) if task is not None else None
             if task is None or device is None:
@@ -164,7 +161,7 @@ class Foreman:
                 self._lose(decision, task, now_ms)
             elif task.life.state is TaskState.ASSIGNED:
                 self._tell_again(task)
-                self._accounts.remember(attempt, now_ms + self._account_limit_ms)
+                self._accounts.give(attempt, now_ms)
 
     def next_account_ms(self) -> int | None:
         return self._accounts.next_ms()
@@ -228,7 +225,7 @@ class Foreman:
     def _admit(self, stored: StoredTask, now_ms: int) -> OpenTask:
         task = self._tasks.add(stored, now_ms)
         if task.holding:
-            self._accounts.remember(task.life.attempt, now_ms + self._account_limit_ms)
+            self._accounts.give(task.life.attempt, now_ms)
         return task
 
     def _cancel(self, task: OpenTask, now_ms: int) -> None:
@@ -258,18 +255,18 @@ class Foreman:
                     decision, entry.device_id, entry.task_id, entry.attempt, "not wanted any more"
                 )
             return
-        match entry:
-            case StartedEntry():
-                if task.life.state is TaskState.ASSIGNED:
-                    self._tasks.move(decision, task, lives.start(task.life, now_ms=now_ms), now_ms)
-            case ProgressEntry():
-                self._progressed(decision, task, entry)
-            case DoneEntry() if _returned(entry):
-                back = lives.take_back(task.task, task.life, now_ms=now_ms)
-                self._tasks.move(decision, task, back, now_ms)
-            case DoneEntry():
-                ended = lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
-                self._tasks.move(decision, task, ended, now_ms)
+        if isinstance(entry, ProgressEntry):
+            self._progressed(decision, task, entry)
+        elif isinstance(entry, DoneEntry):
+            self._accounts.forget(entry.attempt)
+            turn = (
+                lives.take_back(task.task, task.life, now_ms=now_ms)
+                if _returned(entry)
+                else lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
+            )
+            self._tasks.move(decision, task, turn, now_ms)
+        elif task.life.state is TaskState.ASSIGNED:
+            self._tasks.move(decision, task, lives.start(task.life, now_ms=now_ms), now_ms)
 
     def _progressed(self, decision: Decision, task: OpenTask, entry: ProgressEntry) -> None:
         """Pass it on, and keep it for whoever asks later."""

@@ -192,8 +192,8 @@ class Matchmaker:
         for index, place in committed.moved:
             self._courier.moved(items[index].decision.deliveries[place], now_ms)
         self._counts.commits += 1
-        self._counts.decisions += len(items)
-        self._counts.skipped += len(committed.skipped)
+        self._counts.decisions += sum(item.decision.parts for item in items)
+        self._counts.skipped += sum(items[index].decision.parts for index in committed.skipped)
         self._counts.moved += len(committed.moved)
 
     def rest_ms(self, now_ms: int, *, limit_ms: int) -> int:

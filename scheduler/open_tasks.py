@@ -15,12 +15,13 @@ from rpn.store.records import Doing, StoredTask, TaskLife, TaskOutline
 from scheduler import life as lives
 from scheduler.accounting import charge
 from scheduler.alarms import Alarms
-from scheduler.amounts import NOTHING, Amounts
+from scheduler.amounts import Amounts
 from scheduler.demand import Demand, demand_of_task
 from scheduler.desk import Desk
 from scheduler.life import Turn
 from scheduler.queue import Queue, TaskKey, Usage
 from scheduler.standing import OPEN
+from scheduler.tally import Tally
 
 TURNS_LIMIT = 10_000
 """submitters whose last turn is remembered"""
@@ -93,9 +94,8 @@ class OpenTasks:
         self._counts = desk.counts
         self._tasks: dict[TaskKey, OpenTask] = {}
         self._by_attempt: dict[str, OpenTask] = {}
-        self._used: dict[str, tuple[Amounts, int]] = {}
-        self.reserved = NOTHING
-        """by all attempts together"""
+        self._used: dict[str, Tally] = {}
+        self._reserved = Tally()
         self._turn = 0
         self._turns: dict[str, int] = {}
         """when each submitter had its turn, the latest last"""
@@ -155,6 +155,11 @@ class OpenTasks:
         return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
     @property
+    def reserved(self) -> Amounts:
+        """By all attempts together."""
+        return self._reserved.amounts
+
+    @property
     def queued(self) -> int:
         """How many no device has."""
         return len(self._tasks) - len(self._by_attempt)
@@ -171,9 +176,8 @@ class OpenTasks:
 
     def usage(self, submitter_id: str) -> Usage:
         """The largest part of any dimension of the pool that its tasks have, how many run, its last turn."""
-        used, count = self._used.get(submitter_id, (NOTHING, 0))
-        parts = [mine / all_ for mine, all_ in zip(used, self._ledger.total, strict=True) if all_ > 0]
-        return max(parts, default=0.0), count, self._turns.get(submitter_id, 0)
+        used, turn = self._used.get(submitter_id), self._turns.get(submitter_id, 0)
+        return (used.part_of(self._ledger.total), used.count, turn) if used else (0.0, 0, turn)
 
     def served(self, submitter_id: str) -> None:
         """It had its turn: among those that have as little, the others come first."""
@@ -266,8 +270,9 @@ class OpenTasks:
             self._count(task, -1)
             del self._by_attempt[held]
             self._ledger.release(held)
-        self.queue.remove(task.key)
-        self._resting.pop(task.key, None)
+        else:
+            self.queue.remove(task.key)
+            self._resting.pop(task.key, None)
         self._enter(task, now_ms)
 
     def _enter(self, task: OpenTask, now_ms: int) -> None:
@@ -286,14 +291,14 @@ class OpenTasks:
             )
 
     def _count(self, task: OpenTask, sign: int) -> None:
-        used, count = self._used.get(task.task.submitter_id, (NOTHING, 0))
-        need = task.demand.need
-        used = used.plus(need) if sign > 0 else used.minus(need)
-        self.reserved = self.reserved.plus(need) if sign > 0 else self.reserved.minus(need)
-        if count + sign:
-            self._used[task.task.submitter_id] = used, count + sign
-        else:
-            del self._used[task.task.submitter_id]
+        submitter_id, need = task.key[0], task.demand.need
+        used = self._used.get(submitter_id)
+        if used is None:
+            used = self._used[submitter_id] = Tally()
+        for tally in (used, self._reserved):
+            (tally.add if sign > 0 else tally.take)(need)
+        if not used.count:
+            del self._used[submitter_id]
 
     def _set_alarm(self, task: OpenTask, now_ms: int) -> None:
         at_ms = lives.alarm_ms(task.task, task.life, self._settings, now_ms=now_ms)

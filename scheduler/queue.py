@@ -19,6 +19,9 @@ TaskKey = tuple[str, str]
 Usage = tuple[float, int, int]
 """a submitter's dominant share of the pool, how many of its tasks run, and when it last had its turn"""
 
+ALONE: Usage = (0.0, 0, 0)
+"""of whoever need not share: nobody looks at it"""
+
 
 class Waiting(NamedTuple):
     """A task in the queue; older ones sort first."""
@@ -27,22 +30,25 @@ class Waiting(NamedTuple):
     key: TaskKey
 
 
-class Line(NamedTuple):
+class Line:
     """Tasks that only their age tells apart."""
 
-    priority: int
-    submitter_id: str
-    demand: Demand
+    __slots__ = ("demand", "heap", "priority", "submitter_id")
+
+    def __init__(self, priority: int, submitter_id: str, demand: Demand) -> None:
+        self.priority = priority
+        self.submitter_id = submitter_id
+        self.demand = demand
+        self.heap: list[Waiting] = []
+        """some of them may wait no more"""
 
 
 class Queue:
     """All tasks that wait for a device."""
 
     def __init__(self) -> None:
-        self._lines: dict[Line, list[Waiting]] = {}
+        self._lines: dict[tuple[int, str, Demand], Line] = {}
         self._line_of: dict[TaskKey, Line] = {}
-        self._own: dict[Line, Line] = {}
-        """each line once: many tasks share it"""
         self.revision = 0
         """grows with every task that comes in"""
 
@@ -54,29 +60,38 @@ class Queue:
 
     def add(self, key: TaskKey, *, priority: int, demand: Demand, submitted_ms: int) -> None:
         """Let a task wait, at the place that its age gives it."""
-        line = Line(priority, key[0], demand)
-        line = self._own.setdefault(line, line)
+        name = priority, key[0], demand
+        line = self._lines.get(name)
+        if line is None:
+            line = self._lines[name] = Line(*name)
         self._line_of[key] = line
-        heapq.heappush(self._lines.setdefault(line, []), Waiting(submitted_ms, key))
+        heapq.heappush(line.heap, Waiting(submitted_ms, key))
         self.revision += 1
 
     def remove(self, key: TaskKey) -> None:
         """Forget a task; its place in the line is swept when it comes to the front."""
         line = self._line_of.pop(key, None)
         if line is not None and self.head(line) is None:
-            del self._lines[line], self._own[line]
+            del self._lines[line.priority, line.submitter_id, line.demand]
 
     def position(self, key: TaskKey) -> int:
         """How many are before it, by priority and age; the share of their submitters is left out."""
         mine = self._line_of[key]
-        at = next(each for each in self._lines[mine] if each.key == key)
+        at = next(each for each in mine.heap if each.key == key)
         return sum(
             line.priority > mine.priority or (line.priority == mine.priority and each < at)
-            for line, heap in self._lines.items()
+            for line in self._lines.values()
             if line.priority >= mine.priority
-            for each in heap
-            if self._current(line, each)
+            for each in self._waiting(line)
         )
+
+    def positions(self) -> dict[TaskKey, int]:
+        """The same for everybody at once."""
+        places: dict[TaskKey, int] = {}
+        for lines in self.lines_by_priority():
+            for each in sorted(each for line in lines for each in self._waiting(line)):
+                places.setdefault(each.key, len(places))
+        return places
 
     def depths(self) -> dict[Demand, int]:
         """How many wait with each demand."""
@@ -84,12 +99,12 @@ class Queue:
 
     def demands(self) -> set[Demand]:
         """Every different demand that somebody waits with, whoever it is."""
-        return {line.demand.alike for line in self._lines}
+        return {line.demand.alike for line in self._lines.values()}
 
     def waiting_with(self, demand: Demand) -> list[TaskKey]:
         """Everybody who waits with this demand."""
-        lines = [line for line in self._lines if line.demand.alike == demand]
-        return sorted({each.key for line in lines for each in self._lines[line] if self._current(line, each)})
+        lines = [line for line in self._lines.values() if line.demand.alike == demand]
+        return sorted({each.key for line in lines for each in self._waiting(line)})
 
     def round(self, usage: Callable[[str], Usage]) -> Round:
         """One pass over the queue; `usage` tells how much of the pool a submitter has."""
@@ -98,20 +113,21 @@ class Queue:
     def lines_by_priority(self) -> Iterator[list[Line]]:
         """The lines of one priority after those of another, the highest first."""
         levels: dict[int, list[Line]] = {}
-        for line in self._lines:
+        for line in self._lines.values():
             levels.setdefault(line.priority, []).append(line)
         for priority in sorted(levels, reverse=True):
             yield levels[priority]
 
     def head(self, line: Line) -> Waiting | None:
         """The oldest of a line, or None when nobody is left in it."""
-        heap = self._lines.get(line, [])
-        while heap and not self._current(line, heap[0]):
+        heap, line_of = line.heap, self._line_of
+        while heap and line_of.get(heap[0].key) is not line:
             heapq.heappop(heap)
         return heap[0] if heap else None
 
-    def _current(self, line: Line, waiting: Waiting) -> bool:
-        return self._line_of.get(waiting.key) == line
+    def _waiting(self, line: Line) -> Iterator[Waiting]:
+        """Those of a line who still wait, in no order."""
+        return (each for each in line.heap if self._line_of.get(each.key) is line)
 
 
 class Round:
@@ -171,7 +187,8 @@ class Round:
     def _again(self, submitter_id: str) -> None:
         lines = self._lines[submitter_id]
         if lines:
-            heapq.heappush(self._submitters, (self._usage(submitter_id), lines[0][0], submitter_id))
+            usage = self._usage(submitter_id) if len(self._lines) > 1 else ALONE
+            heapq.heappush(self._submitters, (usage, lines[0][0], submitter_id))
 
     def _hopeless(self, demand: Demand) -> bool:
-        return any(demand.as_hard_as(blocked) for blocked in self._blocked)
+        return bool(self._blocked) and any(demand.as_hard_as(blocked) for blocked in self._blocked)

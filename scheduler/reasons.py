@@ -38,6 +38,8 @@ class Reasons:
         self._untold: deque[TaskKey] = deque()
         self._told_ms = 0
         self._told = 0
+        self._places: dict[TaskKey, int] | None = None
+        """how many are before each, while several are told"""
 
     def of(self, demand: Demand, now_ms: int) -> Reason:
         """Why nobody has room for this demand."""
@@ -70,6 +72,7 @@ class Reasons:
         """Tell who is to be told, as many as may be now."""
         if now_ms - self._told_ms >= SPAN_MS:
             self._told_ms, self._told = now_ms, 0
+        self._places = None
         while self._untold and self._told < TOLD_LIMIT:
             task = self._tasks.get(self._untold.popleft())
             if task is not None and task.key in self._tasks.queue:
@@ -90,16 +93,19 @@ class Reasons:
             decision.answer(entry.call, msgspec.json.encode(self._placed(task, now_ms)))
 
     def _tell(self, task: OpenTask, now_ms: int) -> None:
-        many = len(self._tasks.queue) > PLACES_LIMIT
-        reason = self.of(task.demand.alike, now_ms) if many else self._placed(task, now_ms)
+        reason = self.of(task.demand.alike, now_ms)
         if reason.code == task.told:
             return
+        if len(self._tasks.queue) <= PLACES_LIMIT:
+            if self._places is None:
+                self._places = self._tasks.queue.positions()
+            reason = msgspec.structs.replace(reason, queue_position=self._places[task.key])
         task.told = reason.code
         self._told += 1
         status = TaskStatus(
             task_id=task.task.id, state=TaskState.QUEUED, attempts=task.life.attempts, reason=reason
         )
-        self._courier.tell(self._docket.decide(), task.task.submitter_id, status)
+        self._courier.tell(self._docket.note(), task.task.submitter_id, status)
 
     def _placed(self, task: OpenTask, now_ms: int) -> Reason:
         """The reason, and how many are before it."""

@@ -23,8 +23,8 @@ from scheduler.queue import TaskKey
 from scheduler.reporter import Reporter
 from scheduler.standing import Standing
 
-COMMIT_LIMIT = 512
-"""decisions in one commit"""
+COMMIT_LIMIT = 2048
+"""writes in one commit, about: it must be short beside the lease"""
 UNHEARD_LIMIT = 4 * BATCH_LIMIT
 """entries that may wait in memory before we stop reading"""
 ROUND_PART = 20
@@ -155,8 +155,7 @@ class Term:
         now_s = asyncio.get_running_loop().time()
         if not items and now_s - self._renewed_s < self._renew_ms / 1000:
             return
-        for start in range(0, len(items) or 1, COMMIT_LIMIT):
-            part = items[start : start + COMMIT_LIMIT]
+        for part in _parts(items):
             started_s = perf_counter()
             committed = await self._commits.send([item.decision for item in part])
             took_s = perf_counter() - started_s
@@ -176,3 +175,16 @@ class Term:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def _parts(items: list[Item]) -> list[list[Item]]:
+    """As many commits as it takes, in order; at least one, should it be empty."""
+    parts: list[list[Item]] = [[]]
+    weight = 0
+    for item in items:
+        weight += item.decision.weight
+        if weight > COMMIT_LIMIT and parts[-1]:
+            parts.append([])
+            weight = item.decision.weight
+        parts[-1].append(item)
+    return parts

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from rpn.codec import pack_record
 from rpn.store.connection import Connection
-from rpn.store.keys import Keys, task_member
+from rpn.store.keys import Keys
 from rpn.store.packing import Packing
 from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife
 from rpn.store.scripts import Script
 from rpn.store.usage import Charge, counted
 
-SCRIPT = ("scheduler_words", "scheduler_holds", "scheduler_writes", "scheduler_commit")
+SCRIPT = ("scheduler_words", "scheduler_ends", "scheduler_holds", "scheduler_writes", "scheduler_commit")
 
 
 class Deposed(Exception):
@@ -37,13 +37,52 @@ class Delivery(NamedTuple):
     """kept in the inbox under this id until acknowledged; empty: only the mailbox"""
 
 
+class Life(NamedTuple):
+    """An open task's life as it is from now on."""
+
+    submitter_id: str
+    task_id: str
+    life: bytes
+    """packed"""
+
+
+class Ending(NamedTuple):
+    """A task that is over."""
+
+    submitter_id: str
+    task_id: str
+    submitted_ms: int
+    life: bytes
+    """packed"""
+    outcome: bytes
+    """JSON"""
+    retention_ms: int
+
+
 class Decision:
     """One all-or-nothing part of a commit."""
 
-    __slots__ = ("charges", "commands", "deliveries", "news", "orders", "rests")
+    __slots__ = (
+        "charges",
+        "commands",
+        "deliveries",
+        "ends",
+        "entries",
+        "lives",
+        "news",
+        "orders",
+        "parts",
+        "rests",
+    )
 
     def __init__(self) -> None:
         self.rests: dict[str, str] = {}
+        self.entries: list[str] = []
+        """ids of the entries of the stream of tasks that are dealt with"""
+        self.lives: list[Life] = []
+        self.ends: list[Ending] = []
+        self.parts = 1
+        """how many decisions travel in it, which hold or are skipped together"""
         self.commands: list[tuple[Any, ...]] = []
         """(command, key, arguments...); the key by its name in Keys, or as (name, its arguments...)"""
         self.deliveries: list[Delivery] = []
@@ -81,15 +120,15 @@ class Decision:
 
     def keep_life(self, submitter_id: str, task_id: str, life: TaskLife) -> None:
         """The task is open and in this state."""
-        self.commands.append(("HSET", ("task", submitter_id, task_id), "life", pack_record(life)))
+        self.lives.append(Life(submitter_id, task_id, pack_record(life)))
 
     def end_life(
         self, submitter_id: str, task_id: str, life: TaskLife, outcome: bytes, *, retention_s: float
     ) -> None:
         """The task is over; its result is kept for `retention_s`."""
-        member, retention_ms = task_member(submitter_id, task_id), int(retention_s * 1000)
-        words = (submitter_id, member, life.submitted_ms, pack_record(life), outcome, retention_ms)
-        self.commands.append(("END", ("task", submitter_id, task_id), *words))
+        retention_ms = int(retention_s * 1000)
+        ending = Ending(submitter_id, task_id, life.submitted_ms, pack_record(life), outcome, retention_ms)
+        self.ends.append(ending)
 
     def note(self, submitter_id: str, task_id: str, progress: str, log: str) -> None:
         """How far it is (`ATTEMPT PART`, or empty), and what it has printed since."""
@@ -113,7 +152,16 @@ class Decision:
         self.commands.append(("XDEL", "requests", entry_id))
 
     def task_entry_processed(self, entry_id: str) -> None:
-        self.commands.append(("XDEL", "tasks", entry_id))
+        self.entries.append(entry_id)
+
+    @property
+    def weight(self) -> int:
+        """How much there is to write, about."""
+        return len(self.commands) + len(self.lives) + len(self.ends) + len(self.deliveries) + self.orders
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.weight or self.entries)
 
 
 class Committed(NamedTuple):

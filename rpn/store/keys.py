@@ -76,7 +76,10 @@ class Keys:
         return frozenset(getattr(self, name) for name in _PERMANENT)
 
     def task(self, submitter_id: str, task_id: str) -> str:
-        return self.prefix + "task:" + task_member(submitter_id, task_id)
+        return self.task_of_member(task_member(submitter_id, task_id))
+
+    def task_of_member(self, member: str) -> str:
+        return f"{self.prefix}task:{member}"
 
     def inbox(self, device_id: str) -> str:
         return f"{self.prefix}inbox:{device_id}"
@@ -124,6 +127,8 @@ def task_of(member: str) -> tuple[str, str]:
 
 
 def _escaped(name: str) -> str:
+    if "%" not in name and ":" not in name:
+        return name
     return name.replace("%", "%25").replace(":", "%3A")
 
 

@@ -67,7 +67,7 @@ class Inboxes:
         by_device: dict[str, list[str]] = {}
         for device_id, item_id in items:
             by_device.setdefault(device_id, []).append(item_id)
-        await self._connection.commands(
+        await self._connection.run(
             [("HDEL", self._keys.inbox(device_id), *ids) for device_id, ids in by_device.items()]
         )
 

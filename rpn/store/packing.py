@@ -12,7 +12,10 @@ command; beside it stands which decision said it, which matters only if some mus
      6  [[mailbox, ["m", letter...], [place or 0, decision, delivery...]]...]
      7  [decision, delivery...]          letters for those who are nowhere
      8  [[decision, command, key, argument...]...]  everything else, after all that, in order
-     9  how many decisions there are
+     9  [[task, life...], [decision...]]         tasks that go on
+    10  [[task, submitter, member, submitted ms, life, outcome, retention ms...], [decision...]]
+                                         tasks that are over
+    11  how many decisions there are
 """
 
 from __future__ import annotations
@@ -21,10 +24,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rpn.codec import pack, pack_record
-from rpn.store.keys import Keys
+from rpn.store.keys import Keys, task_member
 
 if TYPE_CHECKING:
-    from rpn.store.commits import Decision, Delivery
+    from rpn.store.commits import Decision, Delivery, Ending, Life
 
 FIXED = (
     *("lease", "meta", "sessions", "allocations", "requests", "tasks", "due"),
@@ -33,7 +36,8 @@ FIXED = (
 """the keys that the script knows by their place"""
 
 HELD, FREED = ("HSET", "allocations"), ("HDEL", "allocations")
-GATHERED = (HELD, FREED, ("XDEL", "requests"), ("XDEL", "tasks"))
+DEALT_WITH = ("XDEL", "tasks")
+GATHERED = (HELD, FREED, ("XDEL", "requests"), DEALT_WITH)
 """what is written with one command each, in this order"""
 
 
@@ -65,6 +69,7 @@ class Packing:
         self._rests: list[int] = []
         self._columns = {each: Column() for each in GATHERED}
         self._held, self._due, self._kept = self._columns[HELD], Column(), Column()
+        self._lives, self._ends = Column(), Column()
         self._mail: dict[str, tuple[list[bytes | str], list[int]]] = {}
         self._nowhere: list[int] = []
         self._commands: list[tuple[Any, ...]] = []
@@ -83,7 +88,7 @@ class Packing:
         ]
         said = (
             *(places, self._rests, gathered, self._due.packed, self._kept.packed),
-            *(mail, self._nowhere, self._commands, len(decisions)),
+            *(mail, self._nowhere, self._commands, self._lives.packed, self._ends.packed, len(decisions)),
         )
         return list(self._numbers), pack(said)
 
@@ -92,6 +97,12 @@ class Packing:
             self._rests += (self._place(place), number)
         for words in decision.commands:
             self._say(number, words)
+        for entry_id in decision.entries:
+            self._columns[DEALT_WITH].add(number, (entry_id,))
+        for life in decision.lives:
+            self._live(number, life)
+        for ending in decision.ends:
+            self._end(number, ending)
         for index, delivery in enumerate(decision.deliveries):
             self._deliver(number, index, delivery)
 
@@ -106,6 +117,17 @@ class Packing:
             self._due.add(number, _due(words))
         else:
             self._commands.append(self._command(number, words))
+
+    def _live(self, number: int, said: Life) -> None:
+        submitter_id, task_id, life = said
+        self._lives.add(number, (self._number(self._keys.task(submitter_id, task_id)), life))
+
+    def _end(self, number: int, said: Ending) -> None:
+        submitter_id, task_id, submitted_ms, life, outcome, retention_ms = said
+        member = task_member(submitter_id, task_id)
+        key = self._number(self._keys.task_of_member(member))
+        words = (key, submitter_id, member, str(submitted_ms), life, outcome, str(retention_ms))
+        self._ends.add(number, words)
 
     def _command(self, number: int, words: tuple[Any, ...]) -> tuple[Any, ...]:
         verb, name, *arguments = words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,12 +24,13 @@ from rpn.store.records import (
 from rpn.store.scripts import Script
 from rpn.store.steps import Step
 
-_ORDER = ("id", "type", "submitterId", "requirements", "data", "priority")
-"""how the first version began"""
-_FIRST = ("timeout", "queueTimeout", "retries")
-"""what the first version wrote also where it was null"""
-_NOTHING = msgspec.Raw(b"null")
-_said = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DIGESTED = (
+    *(("id", True), ("type", True), ("submitter_id", True), ("requirements", True), ("data", True)),
+    *(("priority", True), ("timeout_s", True), ("queue_timeout_s", True), ("retries", True)),
+    *(("max_attempts", False), ("parent_id", False)),
+)
+"""the fields that tell tasks apart, in the first version's order, and whether it wrote them also as null"""
+_encode = msgspec.json.Encoder(order="deterministic").encode
 SMALL_TASK = 1024
 """bytes of a record that travels with its entry; a larger one has a brief beside it"""
 
@@ -72,6 +72,8 @@ class Tasks:
         self._cancel = Script(connection, "task_cancel")
         self._report = Script(connection, "task_report")
         self._read = Script(connection, "task_read")
+        self._submit_keys = [keys.tasks, keys.open, keys.open_counts, keys.names, keys.ended]
+        self._report_keys = [keys.sessions, keys.tasks]
 
     def submit(self, task: Task, limits: TaskLimits, *, called: bool = False) -> Step[Submitted]:
         """Take a task in; the same again is answered with where it is. `called`: not by a device.
@@ -85,7 +87,7 @@ class Tasks:
             record,
             b"" if is_small else pack_record(brief(task)),
             digest(task),
-            pack_record(TaskLife(TaskState.QUEUED, 0, called=called)),
+            _BORN[called],
             pack_record(SubmitEntry(*name, record if is_small else b"", called)),
             pack_record(CancelEntry(*name)),
             task_member(*name),
@@ -93,9 +95,10 @@ class Tasks:
             task.submitter_id,
             *limits,
         ]
-        parent = k.task(task.submitter_id, task.parent_id or task.id)
-        keys = [k.task(*name), k.tasks, k.open, k.open_counts, k.names, k.ended, parent]
-        return Step(self._submit, keys, args, lambda reply: _submitted(reply, task, limits))
+        keys = [k.task(*name), k.task(task.submitter_id, task.parent_id or task.id)]
+        return Step(
+            self._submit, keys, args, lambda reply: _submitted(reply, task, limits), self._submit_keys
+        )
 
     def cancel(self, submitter_id: str, task_id: str, *, mark_ms: int) -> Step[Cancelled]:
         """Mark a task as not wanted, unless it is over.
@@ -108,13 +111,12 @@ class Tasks:
         args = [entry, task_member(submitter_id, task_id), mark_ms]
         return Step(self._cancel, keys, args, _cancelled)
 
-    def report(self, device_id: str, presence: str, entries: Sequence[TaskStreamEntry]) -> Step[bool]:
-        """Hand an agent's reports to the scheduler; False when a newer session speaks for it.
+    def report(self, device_id: str, presence: str, entry: TaskStreamEntry) -> Step[bool]:
+        """Hand an agent's report to the scheduler; False when a newer session speaks for it.
 
         A report may arrive twice: the scheduler takes the first.
         """
-        args = [device_id, presence, *(pack_record(entry) for entry in entries)]
-        return Step(self._report, [self._keys.sessions, self._keys.tasks], args, bool)
+        return Step(self._report, [], [device_id, presence, pack_record(entry)], bool, self._report_keys)
 
     async def load(self, names: list[tuple[str, str]]) -> list[StoredTask | None]:
         """The tasks of these (submitter, id), without payload; None for one that is not there."""
@@ -142,11 +144,17 @@ def digest(task: Task) -> str:
     During an upgrade a task may be submitted to one version and again to another. So a field that
     came later counts only where it says something.
     """
-    encoded = msgspec.json.encode(task, order="deterministic")
-    fields = _said.decode(encoded)
-    fields = {name: fields[name] for name in [*_ORDER, *fields]}
-    said = {name: value for name, value in fields.items() if name in _FIRST or value != _NOTHING}
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+    said = [
+        head + _encode(value)
+        for name, head, always in _HEADS
+        if (value := getattr(task, name)) is not None or always
+    ]
+    return hashlib.sha256(b"{" + b",".join(said) + b"}").hexdigest()
+
+
+_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Task)}
+_HEADS = [(name, f'"{_NAMES[name]}":'.encode(), always) for name, always in _DIGESTED]
+_BORN = {called: pack_record(TaskLife(TaskState.QUEUED, 0, called=called)) for called in (False, True)}
 
 
 def _stored(reply: list[Any]) -> StoredTask | None:

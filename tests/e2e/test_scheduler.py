@@ -80,7 +80,8 @@ class Gateway:
         started = StartedEntry(device_id, given.task_id, given.attempt)
         ended = DoneEntry(device_id, given.task_id, given.attempt, True, outcome)
         presence = self.presences[device_id]
-        await self._run_step(self.tasks.report(device_id, presence, [started, ended]))
+        for report in (started, ended):
+            await self._run_step(self.tasks.report(device_id, presence, report))
 
     async def _run_step(self, step: Step[Any]) -> None:
         answers = await run_steps(self.connection, [step])

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from rpn.codec import pack_record
-from rpn.errors import QueueFull, StoreUnavailable, TaskConflict
+from rpn.errors import QueueFull, StoreUnavailable, TaskConflict, TaskQuota
 from rpn.model import Task, TaskState
 from rpn.store.commits import Decision
 from rpn.store.connection import Connection
 from rpn.store.intake import Intake
 from rpn.store.keys import Keys
 from rpn.store.records import CancelEntry, DoneEntry, StartedEntry, SubmitEntry, TaskStreamEntry
-from rpn.store.steps import Step
+from rpn.store.steps import Step, run_steps
 from rpn.store.tasks import Cancelled, Submitted, TaskLimits, Tasks, brief, digest
 from tests.store.batches import Gateway
 from tests.store.deciding import answer, lead, life, task
@@ -128,6 +128,21 @@ async def test_a_finished_task_makes_room(connection: Connection, keys: Keys, ta
     assert await do(tasks.submit(task("t2"), TaskLimits(1, 1))) == NEW
 
 
+async def test_tasks_that_travel_together_are_taken_in_or_refused_each_for_itself(
+    connection: Connection, tasks: Tasks, entries: Entries
+) -> None:
+    """The limits count what the same round trip brought before."""
+    limits, roomy = TaskLimits(3, 2), TaskLimits(3, 10)
+    other = task("t1", priority=5)
+    said = [task("t1"), task("t1"), other, task("t2"), task("t3"), task("t1", "b"), task("t2", "b")]
+    steps = [tasks.submit(each, roomy if each.submitter_id == "b" else limits) for each in said]
+    answers = await run_steps(connection, steps)
+    assert answers[:2] == [NEW, NEW]
+    assert [type(each) for each in answers[2:]] == [TaskConflict, Submitted, TaskQuota, Submitted, QueueFull]
+    told = [(each.submitter_id, each.task_id) for each in await entries() if isinstance(each, SubmitEntry)]
+    assert told == [("a", "t1"), ("a", "t2"), ("b", "t1")]
+
+
 async def test_full_memory_refuses_new_tasks_and_keeps_nothing(
     tasks: Tasks, do: Do, full_memory: Callable[[], Awaitable[Any]], entries: Entries
 ) -> None:
@@ -180,13 +195,15 @@ async def test_cancelling_what_is_over_answers_its_result(
 
 
 async def test_reports_come_from_the_session_that_speaks_for_the_device(
-    tasks: Tasks, do: Do, gateway: Gateway, entries: Entries
+    connection: Connection, tasks: Tasks, do: Do, gateway: Gateway, entries: Entries
 ) -> None:
     reports: list[TaskStreamEntry] = [StartedEntry("a", "t", "t#1"), DoneEntry("a", "t", "t#1", True, RESULT)]
     await gateway.join("a", session="old")
     await gateway.join("a", session="new")
-    assert await do(tasks.report("a", "old g1", reports)) is False
-    assert await do(tasks.report("b", "s1 g1", reports)) is False
+    assert await do(tasks.report("a", "old g1", reports[0])) is False
+    assert await do(tasks.report("b", "s1 g1", reports[0])) is False
     assert await entries() == []
-    assert await do(tasks.report("a", "new g1", reports)) is True
+    told = [tasks.report("a", "new g1", reports[0]), tasks.report("a", "old g1", reports[0])]
+    told.append(tasks.report("a", "new g1", reports[1]))
+    assert await run_steps(connection, told) == [True, False, True]
     assert await entries() == reports

@@ -62,16 +62,38 @@ class FakeConnection:
         await asyncio.sleep(0)
         if self.broken is not None:
             raise self.broken
-        return [self.replies.get(name_of(words), 1) for words in batch]
+        return [self._reply(words) for words in batch]
+
+    def _reply(self, words: tuple[Any, ...]) -> Any:
+        reply = self.replies.get(name_of(words), 1)
+        return [reply] * len(steps_in(words)) if name_of(words) in MANY else reply
 
     run = commands
 
     @property
     def steps(self) -> list[tuple[Any, ...]]:
         """Every script that was run: its name, then what follows the number of its keys."""
-        return [
-            (SCRIPTS[words[1]], *words[3:]) for trip in self.trips for words in trip if words[0] == "EVALSHA"
-        ]
+        return [step for trip in self.trips for step in steps_of(trip)]
+
+
+MANY = {"task_submit": (5, 2, 11), "task_report": (2, 0, 3)}
+"""the scripts that take many: how many keys they have in common, and keys and arguments for each"""
+
+
+def steps_in(words: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """What one command does: for each step the script's name, its keys, its arguments."""
+    name, keys, args = name_of(words), words[3 : 3 + words[2]], words[3 + words[2] :]
+    if name not in MANY:
+        return [(name, *keys, *args)]
+    common, own_keys, own_args = MANY[name]
+    return [
+        (name, *keys[:common], *keys[common + n * own_keys :][:own_keys], *args[n * own_args :][:own_args])
+        for n in range(len(args) // own_args)
+    ]
+
+
+def steps_of(trip: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [step for words in trip if words[0] == "EVALSHA" for step in steps_in(words)]
 
 
 def name_of(words: tuple[Any, ...]) -> str:

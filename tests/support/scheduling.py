@@ -197,8 +197,7 @@ class FakeStore:
             if any(self.sessions.get(device) != presence for device, presence in decision.rests.items()):
                 skipped.append(index)
                 continue
-            for command in decision.commands:
-                self._do(*command)
+            self._write(decision)
             self.charges += decision.charges
             for place, delivery in enumerate(decision.deliveries):
                 if delivery.inbox_id:
@@ -215,6 +214,19 @@ class FakeStore:
                     self.answers.append(message)
         return Committed(skipped, moved)
 
+    def _write(self, decision: Decision) -> None:
+        for command in decision.commands:
+            self._do(*command)
+        for entry_id in decision.entries:
+            del self.entries[entry_id]
+        for submitter_id, task_id, life in decision.lives:
+            self.lives[submitter_id, task_id] = unpack_record(TaskLife, life)
+        for end in decision.ends:
+            key = end.submitter_id, end.task_id
+            self.lives[key] = unpack_record(TaskLife, end.life)
+            self.outcomes.setdefault(key, []).append(end.outcome)
+            self.open.remove(task_member(*key))
+
     def _do(self, command: str, key: Any, *args: Any) -> None:
         match command, key:
             case "HSET", "allocations":
@@ -223,14 +235,6 @@ class FakeStore:
                 self.allocations.pop(args[0], None)
             case "HDEL", ("inbox", device_id):
                 self.inbox.pop((device_id, args[0]), None)
-            case "HSET", ("task", *name):
-                fields = dict(zip(args[::2], args[1::2], strict=True))
-                self.lives[*name] = unpack_record(TaskLife, fields["life"])
-            case "END", ("task", *name):
-                _, member, _, life, outcome, _ = args
-                self.lives[*name] = unpack_record(TaskLife, life)
-                self.outcomes.setdefault((*name,), []).append(outcome)
-                self.open.remove(member)
             case "NOTE", ("task", *name):
                 self.notes.append(((*name,), *args))
             case "ZADD", "due":
@@ -239,8 +243,6 @@ class FakeStore:
                 self.due.pop(args[0], None)
             case "XDEL", "requests":
                 del self.requests[args[0]]
-            case "XDEL", "tasks":
-                del self.entries[args[0]]
             case "HSET", ("call", call_id):
                 self.call_answers[call_id] = args[1]
             case "SET", "standing":

@@ -13,7 +13,7 @@ from rpn.model import Requirements, Task, TaskState
 from rpn.store.records import TaskLife
 from tests.support import make
 from tests.support.clock import virtual_time
-from tests.support.house import Client, House, opened, settled
+from tests.support.house import Client, House, opened, settled, steps_of
 
 
 def ask(number: int = 1) -> ResourceRequest:
@@ -57,7 +57,7 @@ async def test_the_order_of_asking_is_kept_and_trips_are_shared() -> None:
             a.say(submit(f"t{number}"))
         house.connection.open.set()
         await settled()
-        assert [len(trip) for trip in house.connection.trips] == [1, TRIP_COUNT, 9]
+        assert [len(steps_of(trip)) for trip in house.connection.trips] == [1, TRIP_COUNT, 9]
         told = [m["taskId"] for m in a.wire.messages if m["type"] == "task_status"]
         assert told == [f"t{number}" for number in range(TRIP_COUNT + 10)]
 

@@ -23,7 +23,8 @@ if last[1] == mark then
   return {"OK", last[2], last[3]}
 end
 
-local places, rests, gathered, due, inboxes, mail, nowhere, commands, count = unpack(cmsgpack.unpack(ARGV[5]))
+local places, rests, gathered, due, inboxes, mail, nowhere, commands, lives, ends, count =
+  unpack(cmsgpack.unpack(ARGV[5]))
 local vacant = vacated(places)
 skip(rests, vacant)
 keep(holding(inboxes, 3))
@@ -32,6 +33,8 @@ in_parts("HDEL", KEYS[4], holding(gathered[2], 1))
 in_parts("XDEL", KEYS[5], holding(gathered[3], 1))
 in_parts("XDEL", KEYS[6], holding(gathered[4], 1))
 write_deadlines(holding(due, 2))
+live(holding(lives, 2))
+end_tasks(holding(ends, 7))
 say(commands)
 for _, letters in ipairs(mail) do
   send(KEYS[letters[1]], letters[2], letters[3], vacant)
@@ -44,7 +47,6 @@ end
 for key in pairs(kept) do
   redis.call("PEXPIRE", key, ARGV[4])
 end
-trim()
 local left_out = {}
 for decision = 0, skipped and count - 1 or -1 do
   left_out[#left_out + 1] = skipped[decision] and decision or nil

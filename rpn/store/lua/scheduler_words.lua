@@ -6,23 +6,11 @@
 -- ARGV         those of scheduler_commit.lua
 -- returns      nothing: the script goes on
 
-local LOG_LIMIT, ENDED_LIMIT = 16384, 10000 -- bytes of what a task printed last; tasks in `ended`
+local LOG_LIMIT = 16384 -- bytes of what a task printed last
 local PART = 4000 -- arguments of one command; Lua takes 8,000
 
 local words = {}
 local skipped -- decision -> true; nil while none is
-
--- A task is over.
-function words.END(task, submitter, member, submitted, life, result, retention)
-  redis.call("HSET", task, "life", life, "result", result)
-  redis.call("PEXPIRE", task, retention)
-  if redis.call("ZREM", KEYS[8], member) == 1 then
-    redis.call("ZADD", KEYS[10], submitted, member)
-    if redis.call("HINCRBY", KEYS[9], submitter, -1) <= 0 then
-      redis.call("HDEL", KEYS[9], submitter)
-    end
-  end
-end
 
 -- How far a task is, and the end of what it printed.
 function words.NOTE(task, progress, log)
@@ -47,20 +35,14 @@ local function say(commands)
   end
 end
 
+-- The answers of a command to parts of a list, one after the other, where it answers with lists.
 local function in_parts(command, key, list)
+  local answers = {}
   for start = 1, #list, PART do
-    redis.call(command, key, unpack(list, start, math.min(start + PART - 1, #list)))
-  end
-end
-
--- `ended` holds the newest, and `names` only what it or `open` holds.
-local function trim()
-  local surplus = redis.call("ZCARD", KEYS[10]) - ENDED_LIMIT
-  if surplus > 0 then
-    local forgotten = redis.call("ZPOPMIN", KEYS[10], math.min(surplus, 1000))
-    for index = 1, #forgotten, 2 do
-      local submitter, id = forgotten[index]:match("^(.-):(.*)$")
-      redis.call("ZREM", KEYS[11], id .. ":" .. submitter)
+    local answer = redis.call(command, key, unpack(list, start, math.min(start + PART - 1, #list)))
+    for index, each in ipairs(type(answer) == "table" and answer or {}) do
+      answers[start + index - 1] = each
     end
   end
+  return answers
 end

@@ -24,10 +24,22 @@ local function write_deadlines(due)
 end
 
 local function keep(inboxes)
+  local fields = {}
   for index = 1, #inboxes, 3 do
     local inbox = KEYS[inboxes[index]]
-    redis.call("HSET", inbox, inboxes[index + 1], inboxes[index + 2])
+    local own = fields[inbox] or {}
+    fields[inbox] = own
+    own[#own + 1], own[#own + 2] = inboxes[index + 1], inboxes[index + 2]
+  end
+  for inbox, own in pairs(fields) do
+    in_parts("HSET", inbox, own)
     kept[inbox] = true
+  end
+end
+
+local function live(tasks)
+  for index = 1, #tasks, 2 do
+    redis.call("HSET", KEYS[tasks[index]], "life", tasks[index + 1])
   end
 end
 

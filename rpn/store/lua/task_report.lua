@@ -1,16 +1,20 @@
 #!lua flags=allow-oom
--- Put an agent's reports into the stream of tasks, if its session still speaks for it.
+-- Put agents' reports into the stream of tasks, if their sessions still speak for them.
 --
 -- KEYS[1..2]  sessions, tasks (stream)
--- ARGV[1]     device
--- ARGV[2]     presence it speaks from
--- ARGV[n]     the entries, packed
--- returns     1; 0 when a newer session has taken the device over
+-- ARGV[n]     for each report, three: device, presence it speaks from, the entry, packed
+-- returns     for each: 1; 0 when a newer session has taken the device over
 
-if redis.call("HGET", KEYS[1], ARGV[1]) ~= ARGV[2] then
-  return 0
+local present, replies = {}, {}
+for at = 1, #ARGV, 3 do
+  local device = ARGV[at]
+  if present[device] == nil then
+    present[device] = redis.call("HGET", KEYS[1], device)
+  end
+  local speaks = present[device] == ARGV[at + 1]
+  if speaks then
+    redis.call("XADD", KEYS[2], "*", "e", ARGV[at + 2])
+  end
+  replies[#replies + 1] = speaks and 1 or 0
 end
-for index = 3, #ARGV do
-  redis.call("XADD", KEYS[2], "*", "e", ARGV[index])
-end
-return 1
+return replies
