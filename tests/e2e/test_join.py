@@ -34,10 +34,10 @@ async def rpn(*words: str, said: str = "") -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def agent(data_dir: Path) -> AsyncIterator[psutil.Process]:
+async def agent(data_dir: Path, **settings: object) -> AsyncIterator[psutil.Process]:
     """An agent as its owner starts it: it finds pool and credential by itself."""
     command = (sys.executable, "-P", "-m", "rpn.cli", "agent", "--data-dir", str(data_dir))
-    process = await asyncio.create_subprocess_exec(*command, env=clean_environment({}))
+    process = await asyncio.create_subprocess_exec(*command, env=clean_environment(settings))
     try:
         yield psutil.Process(process.pid)
     finally:
@@ -69,6 +69,28 @@ async def test_an_agent_joins_by_one_command_and_proves_its_key(guarded: Locked,
             assert [each["provesKey"] for each in listed if each["kind"] == "device"] == [True]
             thief = await pool.talk(kept["token"], kept["deviceId"])
             assert (await thief.expect("error"))["code"] == "FORBIDDEN"
+
+
+async def test_an_agent_with_a_join_token_joins_at_its_first_start(guarded: Locked, tmp_path: Path) -> None:
+    async with guarded(rest_rate_limit=0) as pool:
+        settings = {"RPN_SERVER": pool.gateway().url, "RPN_JOIN_TOKEN": (await pool.token("join"))["token"]}
+        async with agent(tmp_path, **settings):
+            async with asyncio.timeout(JOIN_LIMIT_S):
+                while not (tmp_path / "credential.json").exists():
+                    await asyncio.sleep(0.1)
+            kept = (tmp_path / "credential.json").read_text()
+            await in_the_pool(pool, json.loads(kept)["deviceId"])
+        async with agent(tmp_path, **settings):  # the token is used up
+            await in_the_pool(pool, json.loads(kept)["deviceId"])
+        assert (tmp_path / "credential.json").read_text() == kept
+
+
+async def test_an_agent_whose_join_token_is_no_good_ends(guarded: Locked, tmp_path: Path) -> None:
+    async with guarded(rest_rate_limit=0) as pool:
+        used = make_token(TokenKind.JOIN).text
+        async with agent(tmp_path, RPN_SERVER=pool.gateway().url, RPN_JOIN_TOKEN=used) as process:
+            await asyncio.to_thread(process.wait, JOIN_LIMIT_S)
+        assert not (tmp_path / "credential.json").exists()
 
 
 async def _out(data_dir: Path) -> str:
