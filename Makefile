@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-soak test-all check format bench bench-fanout clean
+.PHONY: help run docs reference test test-slow test-soak test-all check format bench bench-fanout clean
 
 help: ## list what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -38,6 +38,12 @@ check: .venv/.dev ## style, types, who imports whom, the rules of the house
 format: .venv/.dev ## let ruff write it the way `check` wants it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+reference: .venv/.dev ## write docs/reference from the code
+	$(BIN)/python -m docs.reference.generate
+
+docs: .venv/.dev ## build the documentation as a site: build/docs/index.html
+	$(BIN)/mkdocs --quiet build --strict
 
 bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, how fast it answers and fans out
 	$(BIN)/python -m bench.start

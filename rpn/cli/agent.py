@@ -45,7 +45,13 @@ def agent(context: click.Context, /, **flags: Any) -> None:
 @click.option("--until", metavar="TIME", help="until then: 18:00, tomorrow, 2026-12-24, '2026-12-24 18:00'")
 @click.pass_obj
 def pause(given: str | None, data_dir: str | None, for_: str | None, until: str | None) -> None:
-    """Offer nothing to the pool, for a time or until `rpn agent resume`."""
+    """Offer nothing to the pool, for a time or until `rpn agent resume`.
+
+    \b
+    Example:
+      rpn agent pause --for 1h
+      rpn agent pause --until tomorrow
+    """
     said: dict[str, Any] = {"do": "pause"}
     if for_ or until:
         said["for_s"] = seconds_until(for_=for_, until=until, now_s=time.time())
@@ -56,7 +62,12 @@ def pause(given: str | None, data_dir: str | None, for_: str | None, until: str 
 @data_dir_flag
 @click.pass_obj
 def resume(given: str | None, data_dir: str | None) -> None:
-    """Offer what the policy allows again, after a pause."""
+    """Offer what the policy allows again, after a pause.
+
+    \b
+    Example:
+      rpn agent resume
+    """
     click.echo(words.standing(ask(_folder(data_dir, given), {"do": "resume"})))
 
 
@@ -65,7 +76,12 @@ def resume(given: str | None, data_dir: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 @click.pass_obj
 def status(given: str | None, data_dir: str | None, as_json: bool) -> None:
-    """Tell how the agent of this machine is."""
+    """Tell how the agent of this machine is.
+
+    \b
+    Example:
+      rpn agent status --json
+    """
     found = ask(_folder(data_dir, given), {"do": "status"})
     click.echo(words.as_json(found) if as_json else words.status(found))
 
@@ -76,13 +92,13 @@ def status(given: str | None, data_dir: str | None, as_json: bool) -> None:
 @click.option("--reset", is_flag=True, help="take what agent.toml says again")
 @click.pass_obj
 def policy(given: str | None, data_dir: str | None, changes: tuple[str, ...], reset: bool) -> None:
-    """Show the policy, or change parts of it until the next `--reset`.
+    """Show the policy, or change parts of it until the next `--reset`; `NAME=` unsets one.
 
     \b
-    rpn agent policy cpu=50 memory=50
-    rpn agent policy hours=mon-fri\\ 18:00-08:00 hours=sat,sun
-    rpn agent policy idle_after=300 when_withheld=return
-    rpn agent policy idle_after=        (as if it were not set)
+    Example:
+      rpn agent policy cpu=50 memory=50
+      rpn agent policy hours=mon-fri\\ 18:00-08:00 hours=sat,sun
+      rpn agent policy idle_after=300 when_withheld=return
     """
     said = {"do": "policy", "changes": words.changes(changes), "reset": reset}
     click.echo(words.policy(ask(_folder(data_dir, given), said)))
@@ -92,7 +108,12 @@ def policy(given: str | None, data_dir: str | None, changes: tuple[str, ...], re
 @data_dir_flag
 @click.pass_obj
 def doctor(given: str | None, data_dir: str | None) -> None:
-    """Look for what keeps an agent on this machine from doing well; exit 1 if something does."""
+    """Look for what keeps an agent on this machine from doing well; exit 1 if something does.
+
+    \b
+    Example:
+      rpn agent doctor
+    """
     from rpn.cli.agent_doctor import examine
 
     raise SystemExit(examine(_folder(data_dir, given)))

@@ -29,6 +29,11 @@ def install(system: bool, dry_run: bool, **flags: Any) -> None:
     """Start the agent now and whenever the machine does, by systemd, launchd or as a Windows task.
 
     The settings given here, or set in the environment now, are the ones it gets.
+
+    \b
+    Example:
+      rpn agent install --server desk.local:3000
+      rpn agent install --system --dry-run
     """
     service = _service(system, flags)
     if dry_run:
@@ -45,7 +50,12 @@ def install(system: bool, dry_run: bool, **flags: Any) -> None:
 @for_all
 @only_show
 def uninstall(system: bool, dry_run: bool) -> None:
-    """End the agent that `rpn agent install` set up, and let nothing start it again. Its data stay."""
+    """End the agent that `rpn agent install` set up, and let nothing start it again. Its data stay.
+
+    \b
+    Example:
+      rpn agent uninstall
+    """
     service = _service(system, {})
     if dry_run:
         _show(service, service.end)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parents[2]
-FOLDERS = ("rpn", "gateway", "scheduler", "agent", "tests", "bench", "examples")
+FOLDERS = ("rpn", "gateway", "scheduler", "agent", "tests", "bench", "examples", "docs")
 FUNCTION_LIMIT_LINES = 50
 FILE_LIMIT_LINES = 400
 LUA_LIMIT_LINES = 60
