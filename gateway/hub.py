@@ -8,18 +8,20 @@ cost, so that writing takes at most a small part of the time, and each write car
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from time import perf_counter
 from typing import Any
 
+from gateway.leaflet import Leaflet
 from gateway.metrics import Counters
 from gateway.peer import ADDRESSED_LIMIT, BURST_FACTOR, Peer
 from gateway.voices import Voice
 from rpn.replica import Mirrored, Replica
 
-PAUSE_MIN_S, PAUSE_MAX_S = 0.002, 0.1
-"""bounds of the distance between two rounds"""
-PAUSE_PER_COST = 5
-"""the distance by what the round before cost: rounds take at most a sixth of the time"""
+PAUSE_MIN_S, PAUSE_PER_COST = 0.002, 5
+"""the least pause after a round, and the pause by what the round cost: rounds take a sixth of the time"""
+CYCLE_MAX_S = 0.1
+"""from one round to the next, though they take more than a sixth of it; never more than half"""
 LIST_EVERY_S = 1.0
 """how often everybody may get a fresh `devices` list"""
 LIST_LIMIT = 200
@@ -28,7 +30,7 @@ LIST_LIMIT = 200
 
 def pause_after(cost_s: float) -> float:
     """How long to gather after a round that took `cost_s`."""
-    return min(max(PAUSE_PER_COST * cost_s, PAUSE_MIN_S), PAUSE_MAX_S)
+    return max(PAUSE_MIN_S, cost_s, min(PAUSE_PER_COST * cost_s, CYCLE_MAX_S - cost_s))
 
 
 class Hub:
@@ -284,24 +286,37 @@ class Hub:
         count = len(rounds[self._plain])
         if not count:
             return
-        frames = {type(voice): voice.frames(items) for voice, items in rounds.items()}
-        heard = size = 0
-        for peer in self._audience:
-            if peer.welcome is not None:
-                continue
-            if peer.lagging:
-                for device_id, joined in told.items():
-                    peer.missed[device_id] = joined or peer.missed.get(device_id, False)
-                self._counters.skipped += count
-                continue
-            data = frames[peer.voice]
-            if peer in spared:
-                voice, own = self._voice(peer), spared[peer]
-                data = voice.frames([item for place, item in enumerate(rounds[voice]) if place not in own])
-            peer.write(data, now_s)
-            heard += 1
-            size += len(data)
+        with contextlib.ExitStack() as held:
+            leaflets = {
+                type(voice): held.enter_context(Leaflet(voice.frames(items), len(self._audience)))
+                for voice, items in rounds.items()
+            }
+            heard = size = 0
+            for peer in self._audience:
+                if peer.welcome is not None:
+                    continue
+                if peer.lagging:
+                    self._miss(peer, told, count)
+                    continue
+                leaflet = leaflets[peer.voice]
+                if peer in spared:
+                    peer.write(self._without(peer, rounds, spared[peer]), now_s)
+                else:
+                    peer.hand(leaflet, now_s)
+                heard += 1
+                size += len(leaflet.frames)
         self._counters.sent(count * heard, size)
+
+    def _miss(self, peer: Peer, told: dict[str, bool], count: int) -> None:
+        """It lags: note of whom the round told, to make that good."""
+        for device_id, joined in told.items():
+            peer.missed[device_id] = joined or peer.missed.get(device_id, False)
+        self._counters.skipped += count
+
+    def _without(self, peer: Peer, rounds: dict[Voice, list[Any]], own: set[int]) -> bytes:
+        """The round without what is said of this peer's own device."""
+        voice = self._voice(peer)
+        return voice.frames([item for place, item in enumerate(rounds[voice]) if place not in own])
 
     def _refresh_lists(self) -> None:
         """A fresh list to everybody whose last one is older than the last join or leave."""

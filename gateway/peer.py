@@ -8,6 +8,7 @@ from typing import Any
 from gateway import faults
 from gateway.bearers import EVERYONE, Bearer
 from gateway.frames import list_frames, text_frame
+from gateway.leaflet import Leaflet
 from gateway.limits import ERROR_LIMIT, ERROR_SPAN_S, Window
 from gateway.session import Session
 from gateway.voices import Voice
@@ -73,7 +74,7 @@ class Peer:
         """of the membership, in the last list it got"""
         self.outbox_limit = outbox_limit
         self.taken_s = now_s
-        """when it had last taken everything"""
+        """when it was last found to have taken everything"""
         self.lagging = False
         self.missed: dict[str, bool] = {}
         """devices it heard nothing of while lagging -> they joined meanwhile"""
@@ -91,11 +92,23 @@ class Peer:
 
     def write(self, frames: bytes, now_s: float) -> None:
         """Send frames; a client that does not take them is lagging from here on."""
+        self._before_write(now_s)
         self.wire.write(frames)
-        buffered = self.wire.buffered
-        if not buffered:
+        self._after_write(now_s)
+
+    def hand(self, leaflet: Leaflet, now_s: float) -> None:
+        """The same with what everybody is sent."""
+        self._before_write(now_s)
+        self.wire.hand(leaflet)
+        self._after_write(now_s)
+
+    def _before_write(self, now_s: float) -> None:
+        if not self.wire.buffered:
             self.taken_s = now_s
-        elif buffered > self.outbox_limit and not self.lagging and not self._bursts(buffered, now_s):
+
+    def _after_write(self, now_s: float) -> None:
+        buffered = self.wire.buffered
+        if buffered > self.outbox_limit and not self.lagging and not self._bursts(buffered, now_s):
             self.lagging, self.progress_s, self.backlog = True, now_s, buffered
 
     def _bursts(self, buffered: int, now_s: float) -> bool:

@@ -23,6 +23,7 @@ from websockets.protocol import OPEN
 from websockets.protocol import Protocol as Parser
 from websockets.streams import StreamReader
 
+from gateway.leaflet import Leaflet
 from gateway.ration import Ration
 
 try:
@@ -89,6 +90,8 @@ class Wire(WebSocketsSansIOProtocol):
     receiver: Receiver | None = None
     closed_by_peer = False
     """the client itself closed, with a close frame"""
+    _socket = -1
+    """its number, if what is written there arrives as it is: not so with TLS"""
     _between_frames = False
     """the library's parser holds nothing: the next byte begins a message"""
     _read_after_close = 0
@@ -103,7 +106,10 @@ class Wire(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        bound_kernel_buffers(self.transport.get_extra_info("socket"))
+        sock = self.transport.get_extra_info("socket")
+        bound_kernel_buffers(sock)
+        if sock is not None and self.transport.get_extra_info("sslcontext") is None:
+            self._socket = sock.fileno()
 
     def data_received(self, data: bytes) -> None:
         if self._ration.admits(len(data)):
@@ -255,6 +261,15 @@ class Wire(WebSocketsSansIOProtocol):
         """Send ready-made frames, whole ones only."""
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(frames)
+
+    def hand(self, leaflet: Leaflet) -> None:
+        """Send what everybody is sent, past the transport if nothing waits there."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        if self._socket < 0 or self.transport.get_write_buffer_size():
+            self.transport.write(leaflet.frames)
+        elif rest := leaflet.send(self._socket):
+            self.transport.write(rest)
 
     def close(self, code: int, reason: str) -> None:
         """Close from our side; the client has CLOSE_LIMIT_S to answer."""

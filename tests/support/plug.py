@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from typing import Any, cast
 
 from uvicorn import Config
@@ -84,8 +85,26 @@ def client_frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> byte
 
 async def plugged_in() -> Plug:
     """A connection after its handshake."""
-    accepted = asyncio.Event()
+    accepted, transport = asyncio.Event(), Transport()
+    wire = _wire(accepted)
+    wire.connection_made(transport)
+    wire.data_received(HANDSHAKE)
+    await accepted.wait()
+    transport.written = b""
+    return Plug(wire, transport)
 
+
+async def wired(ours: socket.socket, theirs: socket.socket) -> Wire:
+    """A connection after its handshake, on a socket: the answer to that is the first that `theirs` holds."""
+    accepted = asyncio.Event()
+    theirs.sendall(HANDSHAKE)
+    _, wire = await asyncio.get_running_loop().connect_accepted_socket(lambda: _wire(accepted), ours)
+    wire.receiver = Heard()
+    await accepted.wait()
+    return wire
+
+
+def _wire(accepted: asyncio.Event) -> Wire:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
@@ -95,9 +114,4 @@ async def plugged_in() -> Plug:
 
     config = Config(cast("Any", app), ws_max_size=MESSAGE_LIMIT, ws_per_message_deflate=False, lifespan="off")
     config.load()
-    wire, transport = Wire(config, ServerState(), {}), Transport()
-    wire.connection_made(transport)
-    wire.data_received(HANDSHAKE)
-    await accepted.wait()
-    transport.written = b""
-    return Plug(wire, transport)
+    return Wire(config, ServerState(), {})

@@ -11,6 +11,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
+from gateway.leaflet import Leaflet
 from gateway.peer import Peer
 from gateway.wire import Receiver, Wire
 
@@ -55,6 +56,9 @@ class FakeWire:
             self.written.append(frames)
             if not self.takes:
                 self.buffered += len(frames)
+
+    def hand(self, leaflet: Leaflet) -> None:
+        self.write(leaflet.frames)
 
     def close(self, code: int, reason: str) -> None:
         if self.closed is None:

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from gateway.hub import LIST_EVERY_S, LIST_LIMIT, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_PER_COST, pause_after
+from gateway.hub import CYCLE_MAX_S, LIST_EVERY_S, LIST_LIMIT, PAUSE_MIN_S, PAUSE_PER_COST, pause_after
 from rpn.events import Identity, Kind, Operation, Report, pack_identity, pack_report
 from rpn.messages import Observe, ResourceChanged
 from tests.support import make
@@ -33,10 +33,11 @@ async def quiet(house: House) -> None:
     await asyncio.sleep(2 * LIST_EVERY_S)
 
 
-def test_rounds_take_at_most_a_quarter_of_the_time() -> None:
-    assert pause_after(0.01) == PAUSE_PER_COST * 0.01
+def test_rounds_take_a_sixth_of_the_time_or_half_of_it_under_load() -> None:
     assert pause_after(0) == PAUSE_MIN_S
-    assert pause_after(10) == PAUSE_MAX_S
+    assert pause_after(0.01) == PAUSE_PER_COST * 0.01
+    assert pause_after(0.04) == CYCLE_MAX_S - 0.04
+    assert pause_after(10) == 10
 
 
 @virtual_time

@@ -45,6 +45,14 @@ def test_who_took_everything_a_moment_ago_may_be_a_little_late(peer: Peer, wire:
     assert peer.lagging
 
 
+def test_who_takes_everything_between_two_writes_keeps_up(peer: Peer, wire: FakeWire) -> None:
+    wire.takes = False
+    for now_s in range(10):
+        peer.write(b"x" * BURST_FACTOR * LIMIT, now_s)
+        assert not peer.lagging
+        wire.buffered = 0
+
+
 def test_a_moment_is_soon_over(peer: Peer, wire: FakeWire) -> None:
     peer.write(b"x", 1)
     wire.takes = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol
 
+from gateway.leaflet import LEAST, Leaflet
 from gateway.ration import BYTES_IN_A_TURN
 from gateway.server import MESSAGE_LIMIT
 from gateway.wire import FRAGMENT_LIMIT, READ_AFTER_CLOSE, SLICE
-from tests.support.plug import Plug, client_frame, plugged_in
+from tests.support.plug import Plug, client_frame, plugged_in, wired
 
 TEXT, BINARY, CONT, PING = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.PING
 
@@ -186,3 +188,27 @@ def closed_with(plug: Plug) -> int:
     """The code of the close frame at the end of what was written."""
     head = plug.transport.written.index(b"\x88")
     return int.from_bytes(plug.transport.written[head + 2 : head + 4])
+
+
+async def test_what_everybody_is_sent_keeps_its_place_among_other_writes() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, Leaflet(b"a" * 8 * LEAST, 1000) as first, Leaflet(b"c" * 8 * LEAST, 1000) as second:
+        wire = await wired(ours, theirs)
+        wire.hand(first)
+        wire.write(b"b")
+        wire.hand(second)
+        sent = first.frames + b"b" + second.frames
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(len(sent)) == sent
+        wire.transport.abort()
+        writer.close()
+
+
+async def test_a_wire_that_is_closed_is_handed_nothing() -> None:
+    plug = await plugged_in()
+    plug.wire.close(1001, "bye")
+    said = plug.transport.written
+    with Leaflet(b"a" * LEAST, 1000) as leaflet:
+        plug.wire.hand(leaflet)
+    assert plug.transport.written == said
