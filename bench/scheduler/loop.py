@@ -23,9 +23,14 @@ async def whole_loop(pool: Filled) -> Taken:
     leader = Leader(pool.connection, pool.keys, settings, replica, follower.now_ms)
     following = asyncio.create_task(follower.run())
     await follower.ready()
+    aside = pool.keys.prefix + "aside"
+    await pool.connection.command("RENAME", pool.keys.requests, aside)
+    leading = asyncio.create_task(leader.run())
+    while not leader.counts.commits:  # how the pool stands is written after the take-over
+        await asyncio.sleep(LOOK_EVERY_S)
     gc.collect()
     with taking(pool) as taken:
-        leading = asyncio.create_task(leader.run())
+        await pool.connection.command("RENAME", aside, pool.keys.requests)
         while await pool.connection.command("XLEN", pool.keys.requests):
             await asyncio.sleep(LOOK_EVERY_S)
     await leader.step_down()
