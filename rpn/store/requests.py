@@ -19,12 +19,12 @@ class Requests:
     def __init__(self, connection: Connection, keys: Keys) -> None:
         self._keys = keys
         self._enter = Script(connection, "request_enter")
+        self._enter_keys = (keys.sessions, keys.requests)
 
     def enter(self, entry: RequestStreamEntry, *, presence: str, mark: str) -> Step[bool]:
         """Enter it exactly once; False when a newer session speaks for its device.
 
         `mark` names this entry alone.
         """
-        k = self._keys
-        keys = [k.sessions, k.requests, k.request(mark)]
-        return Step(self._enter, keys, [entry.device_id, presence, pack_record(entry), MARK_MS], bool)
+        args = [entry.device_id, presence, pack_record(entry), MARK_MS]
+        return Step(self._enter, [self._keys.request(mark)], args, bool, self._enter_keys)

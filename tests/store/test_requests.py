@@ -13,6 +13,7 @@ from rpn.store.intake import Intake
 from rpn.store.keys import Keys
 from rpn.store.records import ReleaseEntry, RequestStreamEntry
 from rpn.store.requests import MARK_MS, Requests
+from rpn.store.steps import run_steps
 from tests.store.batches import Gateway
 from tests.store.deciding import answer, request
 
@@ -43,6 +44,16 @@ async def test_the_same_mark_enters_once(connection: Connection, keys: Keys, req
     assert [await answer(connection, enter) for _ in range(3)] == [True] * 3
     assert await entered(connection, keys) == [request()]
     assert 0 < await connection.command("PTTL", keys.request("m")) <= MARK_MS
+
+
+async def test_many_go_in_together_and_each_is_answered(
+    connection: Connection, keys: Keys, requests: Requests
+) -> None:
+    asked = [request(f"x{number}", presence="s0 g1" if number == 1 else "s1 g1") for number in range(100)]
+    steps = [requests.enter(each, presence=each.presence, mark=each.allocation_id) for each in asked]
+    for _ in range(2):  # as when the first reply was lost
+        assert await run_steps(connection, steps) == [number != 1 for number in range(100)]
+    assert await entered(connection, keys) == [asked[0], *asked[2:]]
 
 
 async def test_an_old_session_enters_nothing(
