@@ -76,7 +76,6 @@ ROUTES: list[tuple[str, Action | None]] = [
     (rf"({_WRITES}) /api/allocations(/.*)?", Action.RESERVE),
     (rf"({_WRITES}) /api/tasks(/.*)?", Action.SUBMIT),
     (rf"({_READS}|PUT) /api/blobs/.*", Action.BLOBS),
-    (r"POST /ui/qr\.svg", Action.SEE),
     (r"POST /api/join", Action.JOIN),
     (r"POST /api/tickets", Action.TICKET),
 ]

@@ -127,16 +127,24 @@ class Talker:
         self, kind: str, match: Callable[[Message], bool] = lambda _: True, *, within_s: float = PATIENCE_S
     ) -> Message:
         """The first message of `kind` that matches, heard already or still to come."""
+        return await self._first(kind, lambda m: m["type"] == kind and match(m), within_s)
 
+    async def answer_to(self, request_id: str, *, within_s: float = PATIENCE_S) -> Message:
+        """The first message that answers this request, an error for instance."""
+        return await self._first(
+            f"answer to {request_id}", lambda m: m.get("requestId") == request_id, within_s
+        )
+
+    async def _first(self, what: str, match: Callable[[Message], bool], within_s: float) -> Message:
         def found() -> list[Message]:
-            return [message for message in self.heard if message["type"] == kind and match(message)]
+            return [message for message in self.heard if match(message)]
 
         try:
             async with asyncio.timeout(within_s), self._news:
                 await self._news.wait_for(lambda: found() or self._listening.done())
         except TimeoutError:
-            raise AssertionError(f"no {kind} in {within_s} s, only {self.heard[-8:]}") from None
-        assert found(), f"closed {self.connection.close_code} before {kind}, heard {self.heard[-8:]}"
+            raise AssertionError(f"no {what} in {within_s} s, only {self.heard[-8:]}") from None
+        assert found(), f"closed {self.connection.close_code} before {what}, heard {self.heard[-8:]}"
         return found()[0]
 
     async def closed(self, *, within_s: float = PATIENCE_S) -> tuple[int | None, str | None]:
