@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 from uuid import uuid4
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.answers import json_response
+from gateway.bodies import AllocationAnswer, AllocationList, HeldAllocation, ReleasedAllocation
 from gateway.callers import Callers
 from gateway.guard import Guard, body_of
 from gateway.limits import check_requirements, check_ttl
+from gateway.queries import OfRequester, query_of
 from rpn.codec import decode_body, decode_from_server
 from rpn.errors import BadMessage, NotFound, RequestConflict, RPNError
 from rpn.messages import AllocationUpdate, Error, ResourceAllocation
-from rpn.model import Name, Requirements, Seconds
+from rpn.model import Name, Requirements
 from rpn.settings import GatewaySettings
 from rpn.store.allocations import AllocationStore
 from rpn.store.calls import Calls, Entered
@@ -32,15 +34,31 @@ LIST_LIMIT = 1000
 
 CallId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:~-]{1,128}\Z")]
 """an id that can stand in a path as it is"""
+Ttl = Annotated[float, Meta(ge=0.1, le=30 * 86400)]
+"""seconds; what ends sooner could not be given back any more"""
 _call_id = msgspec.json.Decoder(CallId)
+T = TypeVar("T")
 _REFUSALS: dict[str, type[RPNError]] = {each.code: each for each in (NotFound, RequestConflict)}
 
 
-class Ask(Struct, frozen=True, rename="camel"):
+_ASKS = Meta(
+    extra_json_schema={
+        "anyOf": [
+            {"required": ["cpu"], "properties": {"cpu": {"exclusiveMinimum": 0}}},
+            {"required": ["memory"], "properties": {"memory": {"exclusiveMinimum": 0}}},
+            {"required": ["storage"], "properties": {"storage": {"exclusiveMinimum": 0}}},
+            {"required": ["gpu"], "properties": {"gpu": {"const": True}}},
+        ]
+    }
+)
+"""what `check_requirements` checks"""
+
+
+class AllocationWanted(Struct, frozen=True, rename="camel"):
     """The body of a POST."""
 
-    requirements: Requirements
-    ttl_s: Seconds | None = field(default=None, name="ttl")
+    requirements: Annotated[Requirements, _ASKS]
+    ttl_s: Ttl | None = field(default=None, name="ttl")
     dry_run: bool = False
     requester: Name = REQUESTER
     id: CallId | None = None
@@ -50,7 +68,7 @@ class Ask(Struct, frozen=True, rename="camel"):
 class Renewal(Struct, frozen=True, rename="camel"):
     """The body of a renewal."""
 
-    ttl_s: Seconds | None = field(default=None, name="ttl")
+    ttl_s: Ttl | None = field(default=None, name="ttl")
 
 
 class AllocationRoutes:
@@ -78,14 +96,14 @@ class AllocationRoutes:
     # --- what is held -------------------------------------------------------------------------
 
     async def _list(self, request: Request) -> Response:
-        requester = request.query_params.get("requester")
+        requester = query_of(OfRequester, request).requester
         records = [
             record
             for record in await self._store.held()
-            if requester is None or record.requester_id == requester
+            if requester is UNSET or record.requester_id == requester
         ]
         newest = sorted(records, key=lambda each: (-each.created_ms, each.id))[:LIST_LIMIT]
-        return json_response({"allocations": [_held(each) for each in newest], "total": len(records)})
+        return json_response(AllocationList(allocations=[_held(each) for each in newest], total=len(records)))
 
     async def _get(self, request: Request) -> Response:
         allocation_id = request.path_params["id"]
@@ -95,7 +113,7 @@ class AllocationRoutes:
         answer = await self._calls.answer(allocation_id)
         message = decode_from_server(answer) if answer else None
         if isinstance(message, ResourceAllocation) and not _reserved(message):
-            return json_response(_body(message))
+            return json_response(_answer(message))
         raise NotFound(f"there is no allocation {allocation_id}")
 
     # --- what changes it ----------------------------------------------------------------------
@@ -103,16 +121,18 @@ class AllocationRoutes:
     async def _post(self, request: Request) -> Response:
         """201 when it is reserved, 200 when it is not: refused, or a dry run."""
         body = await body_of(request)
-        ask = decode_body(Ask, body)
+        ask = decode_body(AllocationWanted, body)
         check_requirements(ask.requirements)
         ttl_s = self._ttl_s if ask.ttl_s is None else ask.ttl_s
         check_ttl(ttl_s, self._ttl_limit_s)
         named = _named(request, ask)
         allocation_id = named or str(uuid4())
         message = await self._asked(ask, allocation_id, int(ttl_s * 1000), again=bool(named))
-        return json_response(_body(message), status=201 if _reserved(message) else 200)
+        return json_response(_answer(message), status=201 if _reserved(message) else 200)
 
-    async def _asked(self, ask: Ask, allocation_id: str, ttl_ms: int, *, again: bool) -> ResourceAllocation:
+    async def _asked(
+        self, ask: AllocationWanted, allocation_id: str, ttl_ms: int, *, again: bool
+    ) -> ResourceAllocation:
         """The answer to a request; one that its caller cannot ask again is withdrawn if none comes."""
         asked = msgspec.json.encode(msgspec.structs.replace(ask, id=allocation_id), order="deterministic")
 
@@ -135,8 +155,7 @@ class AllocationRoutes:
             return self._calls.request(f"withdraw {allocation_id}", b"", entry)
 
         answer = await self._callers.ask(allocation_id, step, withdraw=None if again else withdraw)
-        found: ResourceAllocation = _expect(ResourceAllocation, answer)
-        return found
+        return _expect(ResourceAllocation, answer)
 
     async def _renew(self, request: Request) -> Response:
         renewal = decode_body(Renewal, await body_of(request) or b"{}")
@@ -149,7 +168,7 @@ class AllocationRoutes:
             return self._calls.request(call.id, b"", entry)
 
         update = _expect(AllocationUpdate, await self._callers.ask(str(uuid4()), step))
-        return json_response({"allocation": update.allocation, "expiresAt": update.expires_at})
+        return json_response(AllocationAnswer(allocation=update.allocation, expires_at=update.expires_at))
 
     async def _delete(self, request: Request) -> Response:
         allocation_id = request.path_params["id"]
@@ -158,10 +177,10 @@ class AllocationRoutes:
             return self._calls.request(call.id, b"", ReleaseEntry("", allocation_id, call=call))
 
         update = _expect(AllocationUpdate, await self._callers.ask(str(uuid4()), step))
-        return json_response({"allocation": update.allocation})
+        return json_response(ReleasedAllocation(allocation=update.allocation))
 
 
-def _named(request: Request, ask: Ask) -> str:
+def _named(request: Request, ask: AllocationWanted) -> str:
     """The id that the caller gave, in the body or as Idempotency-Key; empty if none."""
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -171,11 +190,11 @@ def _named(request: Request, ask: Ask) -> str:
     except msgspec.ValidationError:
         raise BadMessage("an Idempotency-Key has 1 to 128 of A-Z a-z 0-9 . _ : ~ -") from None
     if ask.id not in (None, name):
-        raise BadMessage("`id` and Idempotency-Key differ: give one of them")
+        raise RequestConflict("`id` and Idempotency-Key differ: give one of them")
     return name
 
 
-def _expect(kind: type[Any], answer: bytes) -> Any:
+def _expect(kind: type[T], answer: bytes) -> T:
     """The scheduler's answer. Raises what it refused with."""
     message = decode_from_server(answer)
     if isinstance(message, Error):
@@ -188,15 +207,14 @@ def _reserved(message: ResourceAllocation) -> bool:
     return message.allocation.fulfilled and not message.dry_run
 
 
-def _body(message: ResourceAllocation) -> dict[str, Any]:
-    """As it goes out: without its type, and without what is not there."""
-    body: dict[str, Any] = msgspec.to_builtins(message)
-    del body["type"]
-    return body
+def _answer(message: ResourceAllocation) -> AllocationAnswer:
+    return AllocationAnswer(
+        allocation=message.allocation,
+        reason=message.reason,
+        dry_run=message.dry_run,
+        expires_at=message.expires_at,
+    )
 
 
-def _held(record: AllocationRecord) -> dict[str, Any]:
-    body: dict[str, Any] = {"allocation": record.allocation}
-    if record.expires_ms:
-        body["expiresAt"] = record.expires_at
-    return body
+def _held(record: AllocationRecord) -> HeldAllocation:
+    return HeldAllocation(allocation=record.allocation, expires_at=record.expires_at or UNSET)

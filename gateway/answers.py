@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from gateway import faults
+from gateway.bodies import Refusal
 from rpn.errors import RateLimited
 
 
@@ -23,4 +24,4 @@ def error_response(error: Exception, *, headers: dict[str, str] | None = None) -
     headers = dict(headers or {})
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.retry_after_s)
-    return json_response({"error": text, "code": code}, status=faults.answer(error).status, headers=headers)
+    return json_response(Refusal(error=text, code=code), status=faults.answer(error).status, headers=headers)

@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.access import Access
 from gateway.answers import error_response, json_response
+from gateway.bodies import Health, Refusal
 from gateway.desk import Desk
+from gateway.documents import Documents
 from gateway.door import Door
 from gateway.drain import drain
 from gateway.endpoint import Endpoint
@@ -28,7 +30,7 @@ from gateway.proxies import BehindProxies, networks_of
 from gateway.relay import Relay
 from gateway.uplink import Uplink
 from gateway.watch import Watch
-from rpn.errors import StoreUnavailable
+from rpn.errors import Draining, StoreUnavailable
 from rpn.exposure import exposed
 from rpn.replica import Change, Replica
 from rpn.service import Job, after
@@ -139,6 +141,7 @@ class Gateway:
                 *self._rest.routes(),
                 *self._extensions.routes(),
                 *self._access.routes(self._rest.guard),
+                *Documents(self._settings, lambda: self.routes).routes(),
             ],
             exception_handlers={HTTPException: self._rest.on_http_error, Exception: self._rest.on_error},
         )
@@ -156,10 +159,10 @@ class Gateway:
     async def _readyz(self, request: Request) -> Response:
         """200 once the pool is known; 404 while we go away, so that balancers let us drain."""
         if self._door.draining:
-            return json_response({"error": "this gateway is going away", "code": "DRAINING"}, status=404)
+            return json_response(Refusal(error="this gateway is going away", code=Draining.code), status=404)
         if not (self._follower.loaded and self._access.ready):
             return error_response(StoreUnavailable("the pool's server has not answered yet"))
-        return json_response({"status": "ready"})
+        return json_response(Health(status="ready"))
 
     def _on_changes(self, changes: list[Change]) -> None:
         self._relay.on_changes(changes)

@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.answers import error_response, json_response
+from gateway.bodies import KeptBlob
 from gateway.metrics import Counters
 from gateway.toll import Toll
 from rpn.errors import BadMessage, BlobMismatch, BlobTooLarge, NotFound, RPNError, Slow, StoreUnavailable
@@ -100,14 +101,14 @@ class BlobRoutes:
         self._check_size(int(request.headers.get("content-length") or 0))
         size = await self._blobs.touch(sha256)
         if size is not None:
-            return json_response({"blob": sha256, "size": size})
+            return json_response(KeptBlob(blob=sha256, size=size))
         upload = self._blobs.upload()
         try:
             is_new = await self._take(request, sha256, upload)
         except BaseException:
             await asyncio.shield(_forget(upload))
             raise
-        return json_response({"blob": sha256, "size": upload.size}, status=201 if is_new else 200)
+        return json_response(KeptBlob(blob=sha256, size=upload.size), status=201 if is_new else 200)
 
     async def _take(self, request: Request, sha256: str, upload: Upload) -> bool:
         digest = hashlib.sha256()

@@ -24,7 +24,7 @@ ANSWERS: dict[type[RPNError], Answer] = {
     errors.BadMessage: Answer(400),
     errors.BadRequirements: Answer(400),
     errors.TextOnly: Answer(400, close=1003),
-    errors.BlobMismatch: Answer(422),
+    errors.BlobMismatch: Answer(409),
     errors.NotFound: Answer(404),
     errors.MethodNotAllowed: Answer(405),
     errors.NotRegistered: Answer(403),

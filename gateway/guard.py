@@ -45,14 +45,14 @@ class Guard:
         return guarded
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, limit: int = BODY_LIMIT) -> bytes:
     """The whole body. Raises BadMessage when it is too big."""
     body = bytearray()
     try:
         async for part in request.stream():
             body += part
-            if len(body) > BODY_LIMIT:
-                raise BadMessage(f"a body has at most {BODY_LIMIT // 1024} KiB")
+            if len(body) > limit:
+                raise BadMessage(f"a body has at most {limit} bytes here")
     except ClientDisconnect:
         raise Slow("the client went away") from None
     return bytes(body)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 
 from gateway.answers import error_response, json_response
 from gateway.bearers import bearer_of
+from gateway.bodies import DeviceList, Health, Resourceful, Stats, Status
 from gateway.guard import Guard, Handler
 from gateway.metrics import Counters, Exposition
 from gateway.page import page, qr_code
@@ -23,9 +23,6 @@ from rpn.replica import Replica
 from rpn.settings import GatewaySettings
 from rpn.store.follower import Follower
 from rpn.store.rates import Rates
-
-SERVICE = "Resource Pooling Network"
-API_VERSION = "1.0.0"
 
 
 class Rest:
@@ -61,11 +58,10 @@ class Rest:
     async def on_http_error(self, request: Request, error: Exception) -> Response:
         """What the router itself refuses."""
         status = error.status_code if isinstance(error, HTTPException) else 500
-        if status == 405:
-            return error_response(
-                MethodNotAllowed(f"{request.method} is not for {request.url.path}"),
-                headers=dict(getattr(error, "headers", None) or {}),
-            )
+        methods = _methods(request)
+        if status == 405 or (methods and request.method not in methods):
+            refused = MethodNotAllowed(f"{request.method} is not for {request.url.path}")
+            return error_response(refused, headers={"Allow": ", ".join(methods)})
         return error_response(NotFound(f"there is nothing at {request.url.path}"))
 
     async def on_error(self, request: Request, error: Exception) -> Response:
@@ -75,30 +71,22 @@ class Rest:
     # --- API.md -------------------------------------------------------------------------------
 
     async def _root(self, request: Request) -> Response:
-        return json_response(
-            {
-                "service": SERVICE,
-                "version": API_VERSION,
-                "devices": len(self._replica.devices),
-                "status": "online",
-            },
-            headers={"Vary": "Accept"},
-        )
+        return json_response(Status(devices=len(self._replica.devices)), headers={"Vary": "Accept"})
 
     async def _devices(self, request: Request) -> Response:
         if Action.SEE_ADDRESSES in bearer_of(request.scope).may:
             return json_response(b'{"devices":' + self._replica.devices_json + b"}")
-        return json_response({"devices": [discreet(each) for each in self._replica.devices.values()]})
+        return json_response(DeviceList(devices=[discreet(each) for each in self._replica.devices.values()]))
 
     async def _resources(self, request: Request) -> Response:
-        return json_response({"pool": self._replica.totals})
+        return json_response(Resourceful(pool=self._replica.totals))
 
     async def _stats(self, request: Request) -> Response:
-        stats: dict[str, Any] = {
-            "devices": len(self._replica.devices),
-            "resources": self._replica.totals,
-            "uptime": int(time.monotonic() - self._started_s),
-        }
+        stats = Stats(
+            devices=len(self._replica.devices),
+            resources=self._replica.totals,
+            uptime=int(time.monotonic() - self._started_s),
+        )
         return json_response(stats)
 
     # --- operators ----------------------------------------------------------------------------
@@ -107,7 +95,16 @@ class Rest:
         return Response(self._exposition.text(), headers={"Content-Type": self._exposition.content_type})
 
     async def _livez(self, request: Request) -> Response:
-        return json_response({"status": "alive"})
+        return json_response(Health(status="alive"))
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of a request's path, which several routes may share."""
+    whole = {**request.scope, "root_path": ""}  # a Mount has taken its part off the path
+    there = [route for route in request.app.routes if route.matches(whole)[0] is not Match.NONE]
+    routes = [route for route in there if isinstance(route, Route)]
+    methods = {method for route in routes for method in route.methods or ()}
+    return sorted(methods or ({"GET", "HEAD"} if there else ()))
 
 
 def _or_page(handler: Handler) -> Handler:

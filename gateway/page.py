@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.guard import body_of
 from rpn.errors import BadMessage
 
 POLICY = "; ".join(
@@ -65,11 +66,7 @@ def page() -> Mount:
 
 async def qr_code(request: Request) -> Response:
     """The request's body as a QR code, in SVG: in a body and not in an address, for it may be a secret."""
-    text = b""
-    async for part in request.stream():
-        text += part
-        if len(text) > QR_LIMIT_BYTES:
-            raise BadMessage(f"a QR code takes at most {QR_LIMIT_BYTES} bytes here")
+    text = await body_of(request, QR_LIMIT_BYTES)
     if not text:
         raise BadMessage("send the text of the QR code")
     drawn = io.BytesIO()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -15,13 +13,24 @@ from starlette.routing import Route
 
 from gateway.answers import json_response
 from gateway.bearers import Bearer, bearer_of
+from gateway.bodies import (
+    DeviceCount,
+    DeviceUsage,
+    DeviceView,
+    Pool,
+    PoolView,
+    SubmitterUsage,
+    TaskCount,
+    UsageReport,
+)
 from gateway.callers import Callers
 from gateway.guard import Guard
+from gateway.queries import OneMonth, query_of
 from gateway.roles import Action
 from gateway.voices import discreet
 from rpn.codec import unpack_record
-from rpn.errors import BadMessage, NotFound
-from rpn.model import PoolStanding, Sum, Usage
+from rpn.errors import NotFound
+from rpn.model import DeviceLoad, PoolStanding, Sum, Usage
 from rpn.replica import Mirrored, Replica
 from rpn.store.calls import Calls, Entered
 from rpn.store.connection import Connection
@@ -29,8 +38,6 @@ from rpn.store.keys import Keys
 from rpn.store.records import Call, HoldersEntry
 from rpn.store.steps import Step
 from rpn.store.usage import Accounts, months_until
-
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 class PoolRoutes:
@@ -65,20 +72,16 @@ class PoolRoutes:
         found = await self._connection.command("GET", self._keys.standing)
         standing = unpack_record(PoolStanding, found) if found else PoolStanding()
         devices = list(self._replica.devices.values())
-        pool = {
-            "devices": {
-                "total": len(devices),
-                "online": sum(not device.lost for device in devices),
-                "byPlatform": dict(Counter(device.identity.platform for device in devices)),
-            },
-            "total": _total(devices),
-            "reported": self._replica.totals,
-            "allocated": standing.allocated,
-            "free": standing.free,
-            "allocations": standing.allocations,
-            "tasks": {"queued": standing.queued, "running": standing.running},
-        }
-        return json_response({"pool": pool})
+        pool = Pool(
+            devices=_count(devices),
+            total=_total(devices),
+            reported=self._replica.totals,
+            allocated=standing.allocated,
+            free=standing.free,
+            allocations=standing.allocations,
+            tasks=TaskCount(queued=standing.queued, running=standing.running),
+        )
+        return json_response(PoolView(pool=pool))
 
     async def _device(self, request: Request) -> Response:
         device_id = request.path_params["id"]
@@ -89,29 +92,36 @@ class PoolRoutes:
         def step(call: Call) -> Step[Entered]:
             return self._calls.request(call.id, b"", HoldersEntry(device_id, call))
 
-        load = msgspec.Raw(await self._callers.ask(str(uuid4()), step))
-        return json_response({**_described(device, bearer_of(request.scope)), "load": load})
+        load = msgspec.json.decode(await self._callers.ask(str(uuid4()), step), type=DeviceLoad)
+        return json_response(_described(device, load, bearer_of(request.scope)))
 
     async def _usage(self, request: Request) -> Response:
-        month = request.query_params.get("month")
-        if month is not None and not _MONTH.fullmatch(month):
-            raise BadMessage("`month` is like 2026-11")
+        month = query_of(OneMonth, request).month
         months = [month] if month else months_until(self._now_ms())
         given, used = await self._accounts.read(months)
-        return json_response(
-            {"months": months, "devices": _rows("deviceId", given), "submitters": _rows("submitterId", used)}
-        )
+        devices = [DeviceUsage(device_id=who, **amounts) for who, amounts in _ranked(given)]
+        submitters = [SubmitterUsage(submitter_id=who, **amounts) for who, amounts in _ranked(used)]
+        return json_response(UsageReport(months=months, devices=devices, submitters=submitters))
 
 
-def _described(device: Mirrored, bearer: Bearer) -> dict[str, Any]:
+def _described(device: Mirrored, load: DeviceLoad, bearer: Bearer) -> DeviceView:
     identity = device.identity
-    return {
-        "device": device.device if Action.SEE_ADDRESSES in bearer.may else discreet(device),
-        "labels": identity.labels,
-        "capabilities": identity.capabilities,
-        "accepts": identity.accepts,
-        "poolUsage": device.pool_usage,
-    }
+    return DeviceView(
+        device=device.device if Action.SEE_ADDRESSES in bearer.may else discreet(device),
+        labels=identity.labels,
+        capabilities=identity.capabilities,
+        accepts=identity.accepts,
+        pool_usage=device.pool_usage,
+        load=load,
+    )
+
+
+def _count(devices: list[Mirrored]) -> DeviceCount:
+    return DeviceCount(
+        total=len(devices),
+        online=sum(not device.lost for device in devices),
+        by_platform=dict(Counter(device.identity.platform for device in devices)),
+    )
 
 
 def _total(devices: list[Mirrored]) -> Sum:
@@ -125,7 +135,7 @@ def _total(devices: list[Mirrored]) -> Sum:
     )
 
 
-def _rows(name: str, usage: dict[str, Usage]) -> list[dict[str, Any]]:
+def _ranked(usage: dict[str, Usage]) -> list[tuple[str, dict[str, float]]]:
     """Whoever gave or used most comes first."""
     ranked = sorted(usage.items(), key=lambda each: (-each[1].core_hours, each[0]))
-    return [{name: who, **msgspec.to_builtins(each)} for who, each in ranked]
+    return [(who, msgspec.structs.asdict(each)) for who, each in ranked]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.answers import json_response
+from gateway.bodies import GatewayStanding, Leader, QueueLength, SystemReport
 from gateway.guard import Guard
 from gateway.vitals import Pulse
 from rpn.errors import NotFound
@@ -46,23 +44,20 @@ class SystemView:
             raise NotFound(f"there is no device {device_id}")
         return json_response(self._pulse.history.device(device_id))
 
-    def _told(self, standing: Standing) -> dict[str, Any]:
+    def _told(self, standing: Standing) -> SystemReport:
         known = sorted({*standing.gateways, *standing.vitals})
-        leader = {"fence": standing.leader, "leaseMs": standing.leader_lease_ms} if standing.leader else None
-        return {
-            "pool": self._pool,
-            "gateways": [self._gateway(each, standing) for each in known],
-            "leader": leader,
-            "queue": {"openTasks": standing.open_tasks, "waiting": standing.waiting},
-        }
+        leads = Leader(fence=standing.leader, lease_ms=standing.leader_lease_ms)
+        return SystemReport(
+            pool=self._pool,
+            gateways=[self._gateway(each, standing) for each in known],
+            leader=leads if standing.leader else None,
+            queue=QueueLength(open_tasks=standing.open_tasks, waiting=standing.waiting),
+        )
 
-    def _gateway(self, gateway: str, standing: Standing) -> dict[str, Any]:
-        """One gateway; `vitals` is null when it has told none lately."""
-        vitals = standing.vitals.get(gateway)
-        devices = sum(device.gateway == gateway for device in self._replica.devices.values())
-        return {
-            "id": gateway,
-            "leaseMs": standing.gateways.get(gateway),
-            "devices": devices,
-            "vitals": msgspec.to_builtins(vitals) if vitals else None,
-        }
+    def _gateway(self, gateway: str, standing: Standing) -> GatewayStanding:
+        return GatewayStanding(
+            id=gateway,
+            lease_ms=standing.gateways.get(gateway),
+            devices=sum(device.gateway == gateway for device in self._replica.devices.values()),
+            vitals=standing.vitals.get(gateway),
+        )

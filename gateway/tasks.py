@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -15,10 +14,12 @@ from starlette.routing import Route
 
 from gateway.answers import json_response
 from gateway.bearers import bearer_of
+from gateway.bodies import TaskPage, TaskStanding
 from gateway.callers import Callers
 from gateway.errands import Errands
 from gateway.guard import Guard, body_of
 from gateway.limits import check_payload
+from gateway.queries import OneTask, SomeTasks, WhoseTask, query_of
 from gateway.rations import task_limits
 from gateway.waits import Waits
 from rpn.codec import decode_body
@@ -33,8 +34,6 @@ from rpn.store.tasks import Submitted, TaskLimits, Tasks
 
 SUBMITTER = "rest"
 """who submits when the task does not say"""
-PAGE_LIMIT = 1000
-WAIT_LIMIT_S = 60.0
 EXPLAIN_LIMIT_S = 1.0
 """how long we wait for whoever schedules to say why a task waits"""
 
@@ -48,19 +47,10 @@ class Submission(Task, frozen=True, rename="camel", kw_only=True):
     submitter_id: Name = SUBMITTER
 
 
-class Wrapped(msgspec.Struct, frozen=True):
+class WrappedSubmission(msgspec.Struct, frozen=True):
     """The body as it looks on the WebSocket: `{task: {...}}`."""
 
     task: Submission
-
-
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list is asked to show."""
-
-    state: TaskState | None = None
-    submitter: Name | None = None
-    limit: int = 100
-    cursor: str | None = None
 
 
 class TaskRoutes:
@@ -104,16 +94,17 @@ class TaskRoutes:
         return json_response(body, status=_status(answer), headers={"Location": location})
 
     async def _list(self, request: Request) -> Response:
-        shown = _shown(request.query_params)
-        if not 1 <= shown.limit <= PAGE_LIMIT:
-            raise BadMessage(f"`limit` is 1 to {PAGE_LIMIT}")
+        asked = query_of(SomeTasks, request)
         page = await self._index.page(
-            state=shown.state, submitter_id=shown.submitter, limit=shown.limit, cursor=shown.cursor
+            state=asked.state or None,
+            submitter_id=asked.submitter or None,
+            limit=asked.limit,
+            cursor=asked.cursor or None,
         )
-        return json_response({"tasks": page.tasks, "cursor": page.cursor})
+        return json_response(TaskPage(tasks=page.tasks, cursor=page.cursor))
 
     async def _get(self, request: Request) -> Response:
-        wait_s = _seconds(request.query_params.get("wait", "0"))
+        wait_s = query_of(OneTask, request).wait_s
         name = await self._named(request)
         info = await self._index.get(*name)
         if wait_s and not info.state.final:
@@ -148,7 +139,7 @@ class TaskRoutes:
     async def _named(self, request: Request) -> tuple[str, str]:
         """(submitter, id) of the task that the path names."""
         task_id = request.path_params["id"]
-        submitter_id = request.query_params.get("submitter")
+        submitter_id = query_of(WhoseTask, request).submitter
         return submitter_id or await self._index.submitter(task_id), task_id
 
     async def _run(self, step: Step[T]) -> T:
@@ -170,7 +161,7 @@ class TaskRoutes:
 def _submission(body: bytes) -> Task:
     """The task of a body, bare or wrapped."""
     try:
-        given = decode_body(Wrapped, body).task
+        given = decode_body(WrappedSubmission, body).task
     except BadMessage as error:
         if "missing required field `task`" not in str(error):
             raise
@@ -179,27 +170,14 @@ def _submission(body: bytes) -> Task:
     return Task(**{**fields, "id": given.id or str(uuid4())})
 
 
-def _standing(submitter_id: str, task_id: str, state: TaskState, result: bytes) -> dict[str, Any]:
-    body: dict[str, Any] = {"taskId": task_id, "submitterId": submitter_id, "state": state}
-    return {**body, "result": msgspec.Raw(result)} if result else body
+def _standing(submitter_id: str, task_id: str, state: TaskState, result: bytes) -> TaskStanding:
+    return TaskStanding(
+        task_id=task_id,
+        submitter_id=submitter_id,
+        state=state,
+        result=msgspec.Raw(result) if result else msgspec.UNSET,
+    )
 
 
 def _status(answer: Submitted) -> int:
     return 200 if answer.state.final else 202
-
-
-def _shown(query: Mapping[str, str]) -> Shown:
-    try:
-        return msgspec.convert(dict(query), Shown, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadMessage(str(error).replace("$.", "")) from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        wait_s = float(text)
-    except ValueError:
-        wait_s = -1
-    if not 0 <= wait_s <= WAIT_LIMIT_S:
-        raise BadMessage(f"`wait` is 0 to {WAIT_LIMIT_S:g} seconds")
-    return wait_s

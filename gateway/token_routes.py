@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,8 +17,19 @@ from starlette.routing import Route
 from gateway.answers import json_response
 from gateway.auditor import Auditor
 from gateway.bearers import bearer_of
+from gateway.bodies import (
+    DeedList,
+    DeedTold,
+    Ticket,
+    TokenList,
+    TokenMade,
+    TokenQuota,
+    TokenRevoked,
+    TokenShown,
+)
 from gateway.guard import Guard, body_of
 from gateway.keyring import Keyring
+from gateway.queries import SomeDeeds, query_of
 from rpn.codec import decode_body
 from rpn.errors import BadMessage, Forbidden, NotFound, Unauthorized
 from rpn.model import Labels, Name, Seconds
@@ -31,21 +42,21 @@ from rpn.tokens import TokenKind, make_token
 JOIN_LASTS_S = 15 * 60
 TICKET_LASTS_S, TICKET_LIMIT_S = 30, 600
 """how long a ticket waits for its one use: unless told, and at most"""
-AUDIT_LIMIT = 1000
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 KEY_BYTES = 32
 """of an Ed25519 public key"""
+S = TypeVar("S", bound=TokenShown)
 
 
-class Limits(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A token's quota on the wire; 0 is as much as anybody."""
+class QuotaWanted(Struct, frozen=True, rename="camel"):
+    """A token's quota; 0 is as much as anybody."""
 
     messages_per_s: Count = 0
     connections: Count = 0
     open_tasks: Count = 0
 
 
-class Wanted(Struct, frozen=True, rename="camel"):
+class TokenWanted(Struct, frozen=True, rename="camel"):
     """The body of `POST /api/tokens`."""
 
     kind: TokenKind
@@ -56,7 +67,7 @@ class Wanted(Struct, frozen=True, rename="camel"):
     """of a join token; 1 unless told"""
     labels: Labels = {}
     device_id: Name | None = None
-    quota: Limits = Limits()
+    quota: QuotaWanted = QuotaWanted()
 
 
 class Joining(Struct, frozen=True, rename="camel"):
@@ -67,7 +78,7 @@ class Joining(Struct, frozen=True, rename="camel"):
     """Ed25519, base64"""
 
 
-class Asked(Struct, frozen=True, rename="camel"):
+class TicketWanted(Struct, frozen=True, rename="camel"):
     """The body of `POST /api/tickets`, which may be empty."""
 
     lasts_s: Annotated[float, Meta(gt=0, le=TICKET_LIMIT_S)] = TICKET_LASTS_S
@@ -107,20 +118,22 @@ class TokenRoutes:
 
     async def _list(self, request: Request) -> Response:
         await self._keyring.refresh()
-        return json_response({"tokens": [_shown(record) for record in self._keyring.records()]})
+        return json_response(
+            TokenList(tokens=[_shown(TokenShown, record) for record in self._keyring.records()])
+        )
 
     async def _create(self, request: Request) -> Response:
         """201 with the token: the only time that anybody sees it."""
-        wanted = decode_body(Wanted, await body_of(request))
+        wanted = decode_body(TokenWanted, await body_of(request))
         token = make_token(wanted.kind)
         record = self._record(wanted, token.id, token.digest)
         if not await self._store.create(record):
             raise Forbidden(f"{wanted.device_id} has a token already: revoke that first")
         await self._keyring.refresh()
         self._note(request, f"create {wanted.kind} token {token.id}")
-        return json_response({"token": token.text} | _shown(record), status=201)
+        return json_response(_shown(TokenMade, record, token=token.text), status=201)
 
-    def _record(self, wanted: Wanted, token_id: str, digest: bytes) -> TokenRecord:
+    def _record(self, wanted: TokenWanted, token_id: str, digest: bytes) -> TokenRecord:
         joins = wanted.kind is TokenKind.JOIN
         lasts_s = wanted.expires_in_s or (JOIN_LASTS_S if joins else None)
         if wanted.uses is not None and not joins:
@@ -150,7 +163,7 @@ class TokenRoutes:
         await self._keyring.refresh()
         self._keyring.on_change()
         self._note(request, f"revoke {record.kind} token {token_id}")
-        return json_response({"revoked": token_id})
+        return json_response(TokenRevoked(revoked=token_id))
 
     async def _join(self, request: Request) -> Response:
         """201 with a token that speaks for this device alone."""
@@ -167,7 +180,7 @@ class TokenRoutes:
         )
         device = await self._spent(bearer_of(request.scope).id, device)
         self._note(request, f"join as {joining.device_id}")
-        return json_response({"token": token.text} | _shown(device), status=201)
+        return json_response(_shown(TokenMade, device, token=token.text), status=201)
 
     async def _spent(self, join_id: str, device: TokenRecord) -> TokenRecord:
         """The device's token with what the join token gives it. Raises Unauthorized or Forbidden."""
@@ -184,20 +197,14 @@ class TokenRoutes:
                 return device
 
     async def _ticket(self, request: Request) -> Response:
-        lasts_s = decode_body(Asked, await body_of(request) or b"{}").lasts_s
+        lasts_s = decode_body(TicketWanted, await body_of(request) or b"{}").lasts_s
         ticket = await self._tickets.issue(bearer_of(request.scope).id, lasts_s=lasts_s)
-        return json_response({"ticket": ticket, "expiresInS": lasts_s}, status=201)
+        return json_response(Ticket(ticket=ticket, expires_in_s=lasts_s), status=201)
 
     async def _deeds(self, request: Request) -> Response:
         await self._auditor.flush()
-        try:
-            count = int(request.query_params.get("limit", 100))
-        except ValueError:
-            raise BadMessage("`limit` is a number") from None
-        if not 1 <= count <= AUDIT_LIMIT:
-            raise BadMessage(f"`limit` is 1 to {AUDIT_LIMIT}")
-        newest = await self._audit.newest(count)
-        return json_response({"deeds": [_told(at_ms, deed) for at_ms, deed in newest]})
+        newest = await self._audit.newest(query_of(SomeDeeds, request).limit)
+        return json_response(DeedList(deeds=[_told(at_ms, deed) for at_ms, deed in newest]))
 
     def _note(self, request: Request, what: str) -> None:
         address = request.client.host if request.client else ""
@@ -215,24 +222,30 @@ def _key(said: str) -> bytes:
     return key
 
 
-def _shown(record: TokenRecord) -> dict[str, Any]:
-    """A token without what only its bearer knows."""
-    shown: dict[str, Any] = {
-        "id": record.id,
-        "kind": record.kind,
-        "name": record.name,
-        "createdAt": iso(record.created_ms),
-        "expiresAt": iso(record.expires_ms) if record.expires_ms != NO_END else None,
-        "labels": record.labels,
-    }
+def _shown(kind: type[S], record: TokenRecord, **more: Any) -> S:
+    """A token without what only its bearer knows, unless `more` tells it."""
+    quota = TokenQuota(**msgspec.structs.asdict(record.quota))
+    return kind(
+        id=record.id,
+        kind=record.kind,
+        name=record.name,
+        created_at=iso(record.created_ms),
+        expires_at=iso(record.expires_ms) if record.expires_ms != NO_END else None,
+        labels=record.labels,
+        quota=quota if quota != TokenQuota() else UNSET,
+        **_of_its_kind(record),
+        **more,
+    )
+
+
+def _of_its_kind(record: TokenRecord) -> dict[str, Any]:
+    """What only join tokens have, or only device tokens."""
     if record.kind is TokenKind.JOIN:
-        shown["usesLeft"] = None if record.uses_left == ANY_NUMBER else record.uses_left
+        return {"uses_left": None if record.uses_left == ANY_NUMBER else record.uses_left}
     if record.kind is TokenKind.DEVICE:
-        shown |= {"deviceId": record.device_id or None, "provesKey": bool(record.public_key)}
-    if record.quota != Quota():
-        shown["quota"] = Limits(*msgspec.structs.astuple(record.quota))
-    return shown
+        return {"device_id": record.device_id or None, "proves_key": bool(record.public_key)}
+    return {}
 
 
-def _told(at_ms: int, deed: Deed) -> dict[str, Any]:
-    return {"at": iso(at_ms)} | msgspec.structs.asdict(deed)
+def _told(at_ms: int, deed: Deed) -> DeedTold:
+    return DeedTold(at=iso(at_ms), **msgspec.structs.asdict(deed))

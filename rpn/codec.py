@@ -16,6 +16,7 @@ import msgspec
 
 from rpn.errors import BadMessage, BadRequirements
 from rpn.messages import FromClient, FromServer, Message
+from rpn.model import LARGEST
 
 T = TypeVar("T")
 
@@ -39,6 +40,8 @@ encode = _json.encode
 pack_record = _record.encode
 
 
+_WHOLE = re.compile(r"Expected `int[^`]*`, got `float`")
+"""that may be a whole number all the same, written as 3.0"""
 _REQUIREMENTS = re.compile(r"at `\$(\[\d+\])?(\.task)?\.requirements")
 """where a validation error says it is, alone or in a list of messages"""
 
@@ -71,11 +74,30 @@ def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
 def decode_body(kind: type[T], data: bytes) -> T:
     """The body of a REST request; raises BadMessage, or BadRequirements when only these are wrong."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return _decode_with_whole_numbers(kind, data)
     except msgspec.ValidationError as error:
         raise (BadRequirements if _REQUIREMENTS.search(str(error)) else BadMessage)(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(str(error)) from None
+
+
+def _decode_with_whole_numbers(kind: type[T], data: bytes) -> T:
+    """To JSON 3.0 is 3, and there are languages that write it so; to msgspec it is no integer."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        if not _WHOLE.match(str(error)):
+            raise
+    return msgspec.convert(_whole(msgspec.json.decode(data)), kind)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST
+    return int(value) if is_whole else value
 
 
 def decode_from_server(data: str | bytes) -> FromServer | list[FromServer]:

@@ -53,7 +53,7 @@ async def test_what_came_in_here_goes_out_there(shop: Shop) -> None:
 
 
 REFUSALS = [
-    ("0" * 64, b"something else", 422, "BLOB_MISMATCH"),
+    ("0" * 64, b"something else", 409, "BLOB_MISMATCH"),
     (digest(b"x" * 3 * MIB), b"x" * 3 * MIB, 413, "BLOB_TOO_LARGE"),
     ("0" * 63, b"", 400, "BAD_MESSAGE"),
     ("A" * 64, b"", 400, "BAD_MESSAGE"),
