@@ -52,8 +52,9 @@ class FinishedAttempt(RunningAttempt, frozen=True):
     result: TaskResult
 
 
-Accepts = frozenset[Literal["tasks", "events", "acks"]]
-"""`tasks`: runs tasks; `events`: wants to know what happens; `acks`: acknowledges results"""
+Accepts = frozenset[Literal["tasks", "events", "acks", "results"]]
+"""`tasks`: runs tasks; `events`: wants to know what happens; `acks`: acknowledges results; `results`: of
+its own tasks it hears that they are in and how they ended, and nothing in between"""
 
 
 class Register(Request, frozen=True, tag="register"):

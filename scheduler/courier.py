@@ -37,6 +37,12 @@ class Courier:
         device = self._devices.get(device_id)
         return device is not None and bool(device.identity.accepts)
 
+    def follows(self, device_id: str) -> bool:
+        """Whether it wants to hear of its tasks before they are over."""
+        device = self._devices.get(device_id)
+        accepts = device.identity.accepts if device is not None else ()
+        return bool(accepts) and "results" not in accepts
+
     def tell(self, decision: Decision, device_id: str, message: Message) -> None:
         """Send what may be lost: only to a device that is there."""
         self.forward(decision, device_id, encode(message))

@@ -227,7 +227,7 @@ class OpenTasks:
 
     def tells(self, task: OpenTask) -> bool:
         """Whether its submitter wants to hear of it before it is over."""
-        return not task.life.called and self._courier.knows_extensions(task.task.submitter_id)
+        return not task.life.called and self._courier.follows(task.task.submitter_id)
 
     def _tell_state(self, decision: Decision, task: OpenTask) -> None:
         """To its submitter, if that opted in."""

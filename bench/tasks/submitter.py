@@ -29,7 +29,7 @@ class Submitter:
         """Register, and wait for the list of devices."""
         self._socket = await connect(self._url, max_size=None, compression=None)
         names = {"deviceId": self._name, "deviceName": self._name, "platform": "linux"}
-        register = {"type": "register", **names, "accepts": ["acks"], "receives": "none"}
+        register = {"type": "register", **names, "accepts": ["acks", "results"], "receives": "none"}
         await self._say([register])
         await self._socket.recv()
 

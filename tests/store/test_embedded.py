@@ -212,3 +212,18 @@ def test_the_systems_server_is_used_where_none_was_brought(
     monkeypatch.setattr(binary, "_bundled", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert binary.find_server() == str(program)
+
+
+# --- its allocator ----------------------------------------------------------------------------
+
+
+def test_the_bundled_program_gets_a_better_allocator_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = binary.find_server()
+    monkeypatch.setattr(binary, "_bundled", lambda: bundled)
+    monkeypatch.setattr(binary, "JEMALLOC", (str(tmp_path / "libjemalloc*"),))
+    assert binary.with_allocator(bundled) == [bundled]
+    (tmp_path / "libjemalloc.so.2").touch()
+    assert binary.with_allocator(bundled)[1:] == [f"LD_PRELOAD={tmp_path}/libjemalloc.so.2", bundled]
+    assert binary.with_allocator("/usr/bin/valkey-server") == ["/usr/bin/valkey-server"]

@@ -97,6 +97,20 @@ def test_a_lost_device_sends_its_tasks_back_to_the_queue(store: FakeStore, leads
     assert life.lost_with == ("a",)
 
 
+def test_a_submitter_that_wants_results_alone_hears_of_nothing_else(store: FakeStore) -> None:
+    store.join("a", resources())
+    store.join("sub", None, accepts=("acks", "results"))
+    leads = Leadership(store)
+    store.submit(task("t"))
+    store.submit(task("waits", requirements=Requirements(cpu=9900)))
+    leads.rounds()
+    store.start("a")
+    leads.rounds()
+    store.finish("a")
+    leads.rounds()
+    assert [type(each) for each in store.messages("sub")] == [TaskResultMessage]
+
+
 def test_a_submitter_that_opted_in_hears_of_every_turn(store: FakeStore, leads: Leadership) -> None:
     store.submit(task("t"))
     leads.rounds()

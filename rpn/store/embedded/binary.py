@@ -5,9 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from glob import glob
 from pathlib import Path
 
 from rpn.errors import ServerFailed
+
+JEMALLOC = (
+    "/usr/lib/*-linux-gnu/libjemalloc.so.2",
+    "/usr/lib64/libjemalloc.so.2",
+    "/usr/lib/libjemalloc.so.2",
+)
+"""where Linux distributions install it"""
 
 WAYS_OUT = (
     "no valkey-server or redis-server is on this machine: "
@@ -23,6 +31,18 @@ def find_server() -> str:
     if found is None:
         raise ServerFailed(WAYS_OUT)
     return found
+
+
+def with_allocator(program: str) -> list[str]:
+    """The command that starts it; the one from PyPI with jemalloc, where this machine has that.
+
+    It is built with the C library's allocator, which Valkey's own builds avoid: it fragments, and where
+    it has done so the server takes half as much processor time again for the same work.
+    """
+    env, found = shutil.which("env"), next((path for each in JEMALLOC for path in sorted(glob(each))), None)
+    if env is None or found is None or program != _bundled():
+        return [program]
+    return [env, f"LD_PRELOAD={found}", program]
 
 
 def _bundled() -> str | None:

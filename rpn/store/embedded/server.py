@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import quote
 
 from rpn.errors import ServerFailed
-from rpn.store.embedded.binary import find_server
+from rpn.store.embedded.binary import find_server, with_allocator
 from rpn.store.embedded.lock import WHAT_TO_DO, DataLock, unusable, wait_free
 from rpn.store.embedded.ping import Answer, ping
 from rpn.store.embedded.place import Place
@@ -83,7 +83,7 @@ class EmbeddedServer:
             raise unusable(self._place.dir, error) from None
         if not free:
             raise ServerFailed(f"{self._place.dir} is in use by a server ({self._former()}): {WHAT_TO_DO}")
-        return tethered([program, *self._arguments()], lock=str(self._place.lock))
+        return tethered([*with_allocator(program), *self._arguments()], lock=str(self._place.lock))
 
     def ready(self) -> bool:
         """Whether it answers now."""
