@@ -12,14 +12,15 @@ from rpn.store.records import (
     RenewEntry,
     RequestEntry,
 )
-from scheduler.demand import demand_of
+from scheduler.demand import Demand, demand_of
 from scheduler.desk import Desk
+from scheduler.excuses import Excuses
 from scheduler.holding import ALLOCATION, Holding
 from scheduler.holdings import Holder, Holdings
-from scheduler.placement import place
+from scheduler.placement import find
 from scheduler.replacing import Replacing
 from scheduler.replies import Replies
-from scheduler.shortfall import Shortfall
+from scheduler.shortfall import explain
 
 PATIENCE_MS = 2000
 """how long the mirror may be behind the store before we believe it that a device is gone"""
@@ -67,6 +68,7 @@ class Allocations:
         self.held = Holdings(desk.ledger)
         self.holding = Holding(desk, self.held, self._replies)
         self.replacing = Replacing(desk, self.held, self.holding, self._replies)
+        self._excuses = Excuses()
         self._waiting: list[Pending] = []
         self._later: list[tuple[str, ReleaseEntry | RenewEntry]] = []
         self._fresh: set[str] = set()
@@ -128,9 +130,10 @@ class Allocations:
                 return
             if not entry.dry_run:
                 self.holding.let_oldest_go(pending.holder, now_ms)
-        plan = place(demand_of(entry.requirements, requester=entry.device_id), self._ledger.stock)
-        if isinstance(plan, Shortfall):
-            self._short(pending, plan, now_ms)
+        demand = demand_of(entry.requirements, requester=entry.device_id)
+        plan = find(demand, self._ledger.stock)
+        if plan is None:
+            self._short(pending, demand, now_ms)
         elif entry.dry_run:
             self._try(pending, plan, now_ms)
         else:
@@ -154,12 +157,14 @@ class Allocations:
             self._docket.decide().request_processed(pending.entry_id)
             self._counts.requests_dropped += 1
 
-    def _short(self, pending: Pending, shortfall: Shortfall, now_ms: int) -> None:
+    def _short(self, pending: Pending, demand: Demand, now_ms: int) -> None:
         """It does not fit, unless what joined just now changes that."""
         if now_ms < pending.settled_ms:
             self._wait(pending, pending.settled_ms)
+        elif pending.entry.explains or self._excuses.admits(now_ms):
+            self._refuse(pending, explain(demand, self._ledger.stock).reason, now_ms)
         else:
-            self._refuse(pending, shortfall.reason, now_ms)
+            self._refuse(pending, None, now_ms)
 
     def _try(self, pending: Pending, shares: list[Share], now_ms: int) -> None:
         decision = self._docket.decide()
@@ -218,7 +223,7 @@ class Allocations:
             self._docket.decide().request_processed(pending.entry_id)
             self._counts.requests_dropped += 1
 
-    def _refuse(self, pending: Pending, reason: Reason, now_ms: int) -> None:
+    def _refuse(self, pending: Pending, reason: Reason | None, now_ms: int) -> None:
         entry, decision = pending.entry, self._docket.decide()
         decision.request_processed(pending.entry_id)
         self._replies.refused(decision, entry, reason, now_ms)
@@ -227,7 +232,7 @@ class Allocations:
             allocation_id=entry.allocation_id,
             device_id=entry.device_id,
             state="refused",
-            reason=reason.message,
+            reason=reason.message if reason is not None else None,
         )
         self._counts.requests_refused += 1
 

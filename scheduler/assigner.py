@@ -47,7 +47,7 @@ class Assigner:
         self._number = 0
         self._reservation = Reservation(tasks)
         self._tried = (-1, -1)
-        """the state of ledger and queue after the last whole round"""
+        """what had grown of the stock, and the queue, at the last whole round"""
         self._reviewed_ms = 0
         self._extent = -1
         self._infeasible: dict[Demand, int | None] = {}
@@ -70,7 +70,7 @@ class Assigner:
         while placed < limit:
             turn = queue_round.next()
             if turn is None or len(blocked) >= SKIP_AHEAD:
-                self._tried = self._ledger.revision, self._tasks.queue.revision
+                self._tried = self._ledger.stock.growth, self._tasks.queue.revision
                 if self._reservation.holder() is None:
                     self._reservation.choose(blocked, self._ledger.offers.values())
                 return False
@@ -88,7 +88,7 @@ class Assigner:
 
     def wanted(self, now_ms: int) -> bool:
         """Whether a round could assign anything that the last one could not."""
-        state = self._ledger.revision, self._tasks.queue.revision
+        state = self._ledger.stock.growth, self._tasks.queue.revision
         return len(self._tasks.queue) > 0 and state != self._tried and now_ms >= self.resume_ms
 
     def review(self, now_ms: int) -> None:

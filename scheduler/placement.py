@@ -18,25 +18,46 @@ from scheduler.stock import Stock
 
 
 def place(demand: Demand, stock: Stock) -> list[Share] | Shortfall:
-    """Shares that add up to what is needed and exceed no offer, or why there are none.
-
-    The requester's own device serves only what no other can.
-    """
-    if demand.devices <= 1:
-        offer = best_fit(demand, stock)
-        if offer is not None:
-            return [offer.share(demand.need)]
-    shares = None
-    if demand.devices > 1:
-        shares = equal_shares(demand, stock.offers.values())
-    elif demand.devices == 0:
-        shares = split(demand, stock.offers.values())
+    """Shares that add up to what is needed and exceed no offer, or why there are none."""
+    shares = find(demand, stock)
     return explain(demand, stock) if shares is None else shares
+
+
+def find(demand: Demand, stock: Stock) -> list[Share] | None:
+    """The shares, if there are any; the requester's own device serves only what no other can."""
+    demand = stock.sought(demand)
+    if stock.hopeless and stock.hopeless.still(demand.alike, _serves):
+        return None
+    shares = _found(demand, stock)
+    if shares is None:
+        stock.hopeless.add(demand.alike)
+    return shares
 
 
 def best_fit(demand: Demand, stock: Stock) -> Offer | None:
     """The device that holds all of it and has least left over: GPUs first, then the rest."""
     demand = stock.sought(demand)
+    if stock.hopeless and stock.hopeless.still(demand.alike, _serves):
+        return None
+    offer = _tightest(demand, stock)
+    if offer is None and demand.devices == 1:
+        stock.hopeless.add(demand.alike)
+    return offer
+
+
+def _found(demand: Demand, stock: Stock) -> list[Share] | None:
+    if demand.devices <= 1:
+        offer = _tightest(demand, stock)
+        if offer is not None:
+            return [offer.share(demand.need)]
+    if demand.devices > 1:
+        return equal_shares(demand, stock.offers.values())
+    if demand.devices == 0 and stock.free.covers(demand.need):
+        return split(demand, stock.offers.values())
+    return None
+
+
+def _tightest(demand: Demand, stock: Stock) -> Offer | None:
     if demand.spread:
         return _emptiest(demand, stock)
     if demand.idle:

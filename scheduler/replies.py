@@ -33,7 +33,7 @@ class Replies:
         )
         self._answer(decision, entry, answer)
 
-    def refused(self, decision: Decision, entry: RequestEntry, reason: Reason, now_ms: int) -> None:
+    def refused(self, decision: Decision, entry: RequestEntry, reason: Reason | None, now_ms: int) -> None:
         """Nothing is reserved; why, is told to those who can take it."""
         answer = ResourceAllocation(
             allocation=_allocation(entry, [], now_ms),

@@ -9,6 +9,7 @@ from scheduler.amounts import NOTHING, Amounts
 from scheduler.crowd import Crowd
 from scheduler.demand import ANY_TYPE, Demand
 from scheduler.grid import Grid
+from scheduler.hopeless import Hopeless
 from scheduler.offer import Offer
 
 TYPE, COMMAND = "type ", "command "
@@ -26,6 +27,7 @@ class Stock:
         self.grid = Grid(self.offers)
         self.crowd = Crowd()
         """those that run tasks"""
+        self.hopeless = Hopeless()
         self.revision = 0
         """grows with every change"""
         self.growth = 0
@@ -51,7 +53,7 @@ class Stock:
         """So many hold something of an offer now."""
         if holders != offer.held:
             if holders < offer.held:
-                self.growth += 1
+                self._grew(offer)
             self.revision += 1
             offer.held = holders
             if offer.kind.runs_tasks:
@@ -84,7 +86,7 @@ class Stock:
         if cpu == offer.cpu and memory == offer.memory and storage == offer.storage and gpu == offer.gpu:
             return
         if cpu > offer.cpu or memory > offer.memory or storage > offer.storage or gpu > offer.gpu:
-            self.growth += 1
+            self._grew(offer)
         self.revision += 1
         self._cpu += (cpu if cpu > 0 else 0) - (offer.cpu if offer.cpu > 0 else 0)
         self._memory += memory - offer.memory
@@ -118,10 +120,15 @@ class Stock:
         self._storage += storage
         self._gpu += gpu
 
+    def _grew(self, offer: Offer) -> None:
+        self.growth += 1
+        self.hopeless.grew(offer)
+
     def _extended(self) -> None:
         self.revision += 1
         self.extent += 1
         self.feasibility.clear()
+        self.hopeless.clear()
         count = max(1, len(self.offers))
         cpu, memory, storage, _ = self.total
         self.typical = max(1, cpu / count), max(1, memory / count), max(1, storage / count)
