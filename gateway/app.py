@@ -17,7 +17,7 @@ from gateway.bodies import Health, Refusal
 from gateway.desk import Desk
 from gateway.documents import Documents
 from gateway.door import Door
-from gateway.drain import drain
+from gateway.drain import drain, give_notice
 from gateway.endpoint import Endpoint
 from gateway.errands import Errands
 from gateway.extensions import Extensions
@@ -132,6 +132,7 @@ class Gateway:
 
     async def drain(self) -> None:
         """Close everybody, in good order."""
+        await give_notice(self._door, self._settings.drain_notice_s)
         await drain(self._door, self._hub, self._uplink, self._store, drain_s=self._settings.drain_s)
 
     def _routes(self) -> ASGIApp:
@@ -158,7 +159,7 @@ class Gateway:
 
     async def _readyz(self, request: Request) -> Response:
         """200 once the pool is known; 404 while we go away, so that balancers let us drain."""
-        if self._door.draining:
+        if self._door.leaving:
             return json_response(Refusal(error="this gateway is going away", code=Draining.code), status=404)
         if not (self._follower.loaded and self._access.ready):
             return error_response(StoreUnavailable("the pool's server has not answered yet"))

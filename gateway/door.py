@@ -31,6 +31,8 @@ class Door:
         self._gatekeeper = gatekeeper
         self._allowed = frozenset(host.strip().lower() for host in allowed_hosts.split(",") if host.strip())
         self._counters = counters
+        self.leaving = False
+        """we are about to drain: balancers are told, nobody is refused yet"""
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -24,9 +24,19 @@ FLUSH_LIMIT_S = 2.0
 """how long the store may take to hear of the last closes"""
 
 
+async def give_notice(door: Door, notice_s: float) -> None:
+    """Be no longer ready, and serve on until balancers have seen it.
+
+    Without it, clients of one gateway that drains are sent to another that has begun to, just because
+    it has so few left.
+    """
+    door.leaving = True
+    await asyncio.sleep(notice_s)
+
+
 async def drain(door: Door, hub: Hub, uplink: Uplink, store: PoolStore, *, drain_s: float) -> None:
     """Close all connections with 1001 over at most `drain_s`; devices may come back elsewhere."""
-    door.draining = True
+    door.leaving = door.draining = True
     peers = list(hub.connected)
     log.info("draining %d connections", len(peers))
     frame = text_frame(encode(ServerDraining(reconnect_after_ms=RECONNECT_AFTER_MS)))

@@ -80,6 +80,8 @@ class GatewaySettings(StoreSettings, frozen=True, kw_only=True):
     """how long a client may take nothing of what waits for it"""
     outbox_limit_kib: Annotated[int, Meta(ge=64, le=1_048_576)] = 256
     """what may wait for one client before it counts as lagging"""
+    drain_notice_s: Annotated[float, Meta(ge=0, le=60)] = 0
+    """how long, before that, `/readyz` says 404 while all are served: until a balancer sends nobody new"""
     drain_s: Duration = 3
     """over how long closes are spread when the gateway goes away"""
     open_task_limit: Count = 250_000

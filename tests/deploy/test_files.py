@@ -110,7 +110,10 @@ def test_every_setting_that_compose_hands_to_the_agent_exists() -> None:
 def test_gateways_have_longer_to_stop_than_to_drain() -> None:
     default = re.search(r":-(\d+)s", compose_file()["services"]["gateway"]["stop_grace_period"])
     assert default is not None
-    assert int(default[1]) >= GatewaySettings().drain_s + 10
+    notice_s = float(
+        compose_file()["services"]["gateway"]["environment"]["RPN_DRAIN_NOTICE_S"].strip("${}").split(":-")[1]
+    )
+    assert int(default[1]) >= notice_s + GatewaySettings().drain_s + 10
     (gateway,) = [one for one in documents(KUBERNETES / "gateway.yaml") if one["kind"] == "Deployment"]
     (settings,) = documents(KUBERNETES / "settings.yaml")
     grace_s = gateway["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from gateway.door import Door
-from gateway.drain import FLUSH_LIMIT_S, drain
+from gateway.drain import FLUSH_LIMIT_S, drain, give_notice
 from rpn.errors import StoreUnavailable
 from rpn.events import Kind
 from rpn.store.pool import PoolStore
@@ -31,6 +31,18 @@ async def test_everybody_is_closed_and_devices_may_come_back() -> None:
         assert {client.wire.closed for client in clients} == {(1001, "draining")}
         assert house.store.said[-1] == (Kind.LOSE, "a")
         assert house.store.forgotten == [house.uplink.gateway]
+
+
+@virtual_time
+async def test_before_that_balancers_have_time_to_see_it_while_all_are_served() -> None:
+    async with opened() as house:
+        a = await house.device("a")
+        door = Door(house.endpoint, house.access.gatekeeper, allowed_hosts="", counters=house.counters)
+        started_s = house.hub._loop.time()
+        await give_notice(door, 2)
+        assert house.hub._loop.time() - started_s >= 2
+        assert (door.leaving, door.draining) == (True, False)
+        assert a.wire.closed is None
 
 
 @virtual_time
