@@ -75,7 +75,7 @@ clean: ## remove the environment and everything that tools left
 	$(PYTHON) -m venv .venv
 
 .venv/.server: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --editable '.[server,python]'
+	$(BIN)/pip install --quiet --editable '.[server,python,lan]'
 	@touch $@
 
 # An older pip knows no --group, so the groups are read from pyproject.toml and given as a list.

@@ -160,6 +160,8 @@ class UpSettings(Settings, frozen=True, kw_only=True):
     gateways: Annotated[int, Meta(ge=1, le=64)] = 1
     tls: Literal["no", "yes"] = "no"
     """`yes`: speak https by a certificate made at the first start, unless one is named"""
+    lan: Literal["no", "yes"] = "no"
+    """`yes`: let the machines of this network in, by token, and tell them of the pool"""
     tls_cert: str = ""
     tls_key: str = ""
 

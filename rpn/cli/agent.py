@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from rpn.cli import agent_words as words
 from rpn.cli.agent_door import ask, data_dir_of
 from rpn.cli.agent_join import join
 from rpn.cli.agent_service import install, uninstall
-from rpn.cli.flags import flags_for
+from rpn.cli.flags import flags_for, with_flags
 from rpn.cli.process import become
 from rpn.cli.times import seconds_until
-from rpn.settings import AgentSettings
+from rpn.settings import AgentSettings, load
 
 data_dir_flag = click.option(
     "--data-dir", metavar="VALUE", help="the agent's folder (RPN_DATA_DIR; without it, also that of `rpn up`)"
@@ -28,7 +29,8 @@ data_dir_flag = click.option(
 def agent(context: click.Context, /, **flags: Any) -> None:
     """Start an agent: it brings this machine into the pool and runs its tasks.
 
-    The commands below speak to the agent that runs on this machine.
+    Without --server it goes where it joined, else to the pool on this machine, else it looks for one
+    on this network (extra [lan]). The commands below speak to the agent that runs on this machine.
 
     \b
     Example:
@@ -36,6 +38,11 @@ def agent(context: click.Context, /, **flags: Any) -> None:
     """
     context.obj = flags["data_dir"]
     if context.invoked_subcommand is None:
+        from rpn.cli.agent_search import server_for
+
+        environ = with_flags(os.environ, flags)
+        data_dir = load(AgentSettings, environ).data_dir
+        flags["server"] = server_for(environ, data_dir) or flags["server"]
         become("agent", AgentSettings, flags)
 
 

@@ -16,7 +16,7 @@ from rpn.errors import BadSettings
 
 
 @click.command()
-@click.argument("url", metavar="HOST:PORT")
+@click.argument("url", metavar="[HOST:PORT]", required=False)
 @click.option("--token-file", metavar="FILE", help="file with the join token; without it, you are asked")
 @click.option(
     "--pin", metavar="SHA256", help="https: the server's certificate, by its fingerprint, from now on"
@@ -27,7 +27,7 @@ from rpn.errors import BadSettings
 def join(
     given: str | None,
     /,
-    url: str,
+    url: str | None,
     token_file: str | None,
     pin: str | None,
     data_dir: str | None,
@@ -35,6 +35,7 @@ def join(
 ) -> None:
     """Make this machine a device of the pool at HOST:PORT, by a join token.
 
+    Without an address it looks for the pool that `rpn up --lan` tells of on this network.
     The token is read from a file or asked for, because everybody on this machine sees a command line.
 
     \b
@@ -42,9 +43,12 @@ def join(
       rpn agent join desk.local:3000
       rpn agent join https://pool.example.org --token-file join.token
       rpn agent join https://192.168.0.5:3000 --pin sha256:5f1c...
+      rpn agent join --pin sha256:5f1c...
     """
+    from rpn.cli.agent_search import search_to_join
     from rpn.client.servers import parse_servers
 
+    url = url or search_to_join(pinned=bool(pin))
     parse_servers(url)  # a bad address is told before a token is asked for
     environ = with_flags(os.environ, {"server": url, "data_dir": data_dir or given, **flags})
     environ.pop("RPN_TOKEN", None)

@@ -34,6 +34,8 @@ class Plan:
     """of a pool that asks for tokens"""
     certificate: CertFiles | None = None
     """by which the gateways speak TLS; None: they speak plainly"""
+    lan: bool = False
+    """the network is told of it"""
 
     def stages(self) -> list[Stage]:
         stages = []
@@ -63,6 +65,8 @@ class Plan:
             rows.append(("Gateways", [*self._sockets()]))
         rows.append(("Ask", self._how_to_ask()))
         rows.append(("Connect", [self._sockets()[0]]))
+        if self.lan:
+            rows.append(("On this network", self._on_this_network()))
         rows.append(("Add a machine", self._how_to_join()))
         if self.keys is not None:
             rows.append(
@@ -91,6 +95,10 @@ class Plan:
         """The first gateway, for `--server` on this machine."""
         address = netloc(near(self.host), self.ports[0])
         return address if self.certificate is None else f"https://{address}"
+
+    def _on_this_network(self) -> list[str]:
+        there = netloc(far(self.host) or self.host, self.ports[0])
+        return [f"http{self._s}://{there}/", "(told by zeroconf: there, `rpn agent join` finds it by itself)"]
 
     def _how_to_join(self) -> list[str]:
         address = far(self.host)
