@@ -16,6 +16,7 @@ from typing import Any
 from rpn.client.api import Api
 from rpn.client.refusals import TaskFailed, result_of
 from rpn.errors import BadSettings
+from rpn.model import Outcome
 
 INLINE_LIMIT = 128 * 1024
 """bytes of a pickled call that travel in the message; a larger one travels as a blob"""
@@ -77,12 +78,21 @@ def _raised(outcome: dict[str, Any], failed: TaskFailed) -> BaseException:
     if not isinstance(told, dict) or not isinstance(told.get("exception"), str):
         return failed
     try:
-        error = pickle.loads(base64.b64decode(told["exception"]))  # noqa: S301 - see above
+        pickled = base64.b64decode(told["exception"])
+    except ValueError:
+        return failed
+    return raised(pickled, str(failed.args[0]), failed.code)
+
+
+def raised(pickled: bytes, text: str, code: str = Outcome.EXIT) -> Exception:
+    """What a call raised, with the traceback it had there; TaskFailed if it could not travel."""
+    try:
+        error = pickle.loads(pickled)  # noqa: S301 - see above
     except Exception:
-        return failed
+        return TaskFailed(text, code)
     if not isinstance(error, Exception):  # SystemExit and the like end nothing here
-        return failed
-    error.__cause__ = RemoteTraceback(str(failed.args[0]))
+        return TaskFailed(text, code)
+    error.__cause__ = RemoteTraceback(text)
     return error
 
 

@@ -116,17 +116,31 @@ class Pool:
         self, options: Options, what: str | Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Future:
         """`submit` with every option said."""
-        pool = self._opened
-        future = Future(self._cancel, result_of if isinstance(what, str) else calls.value_of)
+        future = Future(self.cancel, result_of if isinstance(what, str) else calls.value_of)
+        self.send(future, options, what, args, kwargs)
+        return future
+
+    def send(
+        self,
+        future: Future,
+        options: Options,
+        what: str | Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Have `future` hear what becomes of this submission."""
         try:
-            future.task = pool.task_of(options, what, args, kwargs)
+            future.task = self._opened.task_of(options, what, args, kwargs)
         except Exception as error:
             if isinstance(what, str):
                 raise
             future.refuse(error)  # what cannot be pickled is told as the standard library tells it
         else:
             self._enter(future)
-        return future
+
+    def cancel(self, task: Task) -> None:
+        """End a task of ours."""
+        self._portal.post(self._opened.cancel, task)
 
     def map(self, what: str | Callable[..., Any], *inputs: Iterable[Any]) -> Iterator[Any]:
         """Results in the order of the inputs, all of which are submitted at once."""
@@ -154,9 +168,6 @@ class Pool:
         while self._entering:
             waiting.append(self._entering.popleft())
         self._opened.enter(waiting)
-
-    def _cancel(self, task: Task) -> None:
-        self._portal.post(self._opened.cancel, task)
 
 
 def _in_order(futures: list[Future]) -> Iterator[Any]:

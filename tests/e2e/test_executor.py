@@ -73,6 +73,19 @@ def test_an_exception_ends_a_map_where_it_happened(executor: rpn.Executor) -> No
         next(results)
 
 
+def end_the_process_at_seven(number: int) -> int:
+    if number == 7:
+        os._exit(3)
+    return number
+
+
+def test_a_call_that_ends_its_process_takes_no_other_with_it(executor: rpn.Executor) -> None:
+    results = executor.map(end_the_process_at_seven, range(12), chunksize=6)
+    assert [next(results) for _ in range(7)] == list(range(7))
+    with pytest.raises(rpn.TaskFailed, match="exit code 3"):
+        next(results)
+
+
 def test_a_result_that_is_not_there_in_time_is_a_timeout(executor: rpn.Executor) -> None:
     future = executor.submit(nap, 30)
     with pytest.raises(TimeoutError):
