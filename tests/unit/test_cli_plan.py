@@ -77,3 +77,9 @@ def test_a_pool_with_tokens_opens_once_by_a_ticket_and_shows_no_token(tmp_path: 
         assert str(keys.admin) in shown
         assert file.read_text().strip() not in shown
     assert (keys.fresh, key_files(tmp_path).fresh) == (True, False)
+
+
+def test_the_network_is_told_where_it_finds_the_pool() -> None:
+    told = dict(plan(host="192.0.2.7", lan=True).welcome())
+    assert told["On this network"][0] == "http://192.0.2.7:3000/"
+    assert "On this network" not in dict(plan(host="192.0.2.7").welcome())
