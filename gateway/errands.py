@@ -24,7 +24,7 @@ TRIP_COUNT = 256
 """steps in one round trip"""
 WAITING_LIMIT = 20_000
 """steps of all clients that may wait for their round trip"""
-HELD_LIMIT = 256
+HELD_LIMIT = 1000
 """steps of one client that may wait for its join"""
 
 

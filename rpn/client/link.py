@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rpn.client import backoff
 from rpn.client.backoff import Ending
 from rpn.client.connection import CannotConnect, Closed, Connection, open_connection
-from rpn.messages import Error, FromServer, Message, Observe, Register, ServerDraining
+from rpn.messages import Devices, Error, FromServer, Message, Observe, Register, ServerDraining
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class Link:
     """Greets, sends and receives until cancelled; what the connection does meanwhile is its business.
 
     `greet` is asked anew for each connection, so it tells the state of that moment. `on_message`
-    gets every message in order; `on_online` is called when a greeting was sent: it is the place to
-    send again what an earlier connection may have lost.
+    gets every message in order; `on_online` is called when a gateway has taken us in: it is the place
+    to send again what an earlier connection may have lost.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Link:
     ) -> None:
         self.online = asyncio.Event()
         self.server = ""
-        """the gateway that has our greeting; empty while none has"""
+        """the gateway that has taken us in; empty while none has"""
         self.nonce = ""
         """of the present connection: what a greeting with a key has to sign"""
         self._servers = list(servers)
@@ -95,7 +95,7 @@ class Link:
         self.nonce = connection.nonce
         greeting = self._greet()
         async with asyncio.TaskGroup() as group:
-            sender = group.create_task(self._send_up(connection, greeting, url))
+            sender = group.create_task(self._send_up(connection, greeting))
             try:
                 await self._receive_down(connection, visit)
             finally:
@@ -104,14 +104,11 @@ class Link:
                 sender.cancel()
         return None if visit.refused else visit.ending()
 
-    async def _send_up(self, connection: Connection, greeting: Greeting, url: str) -> None:
+    async def _send_up(self, connection: Connection, greeting: Greeting) -> None:
+        """Greet, then say what comes up once the gateway has taken us in: it bounds what waits for that."""
         joined = isinstance(greeting, Register) and bool(greeting.accepts)
         try:
             await connection.send([greeting], joined=False)
-            self._outbox.clear()
-            self.server = url
-            self.online.set()
-            self._on_online()
             while True:
                 await self._nudge.wait()
                 self._nudge.clear()
@@ -125,10 +122,19 @@ class Link:
             while not visit.refused:
                 for message in await connection.receive():
                     visit.note(message)
+                    if isinstance(message, Devices) and not self.online.is_set():
+                        self._welcomed(visit.url)
                     self._on_message(message)
         except Closed as closed:
             code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
             visit.closed(code, reason)
+
+    def _welcomed(self, url: str) -> None:
+        """The gateway has listed its devices: we are one of them, or watch them."""
+        self._outbox.clear()
+        self.server = url
+        self.online.set()
+        self._on_online()
 
 
 class _Visit:
@@ -136,7 +142,7 @@ class _Visit:
 
     def __init__(self, url: str) -> None:
         self.refused = False
-        self._url = url
+        self.url = url
         self._began_s = asyncio.get_running_loop().time()
         self._superseded = False
         self._return_after_ms: int | None = None
@@ -145,7 +151,7 @@ class _Visit:
         if isinstance(message, ServerDraining):
             self._return_after_ms = message.reconnect_after_ms
         elif isinstance(message, Error):
-            log.warning("%s says: %s (%s)", self._url, message.error, message.code)
+            log.warning("%s says: %s (%s)", self.url, message.error, message.code)
             self.refused = self.refused or message.request_id == GREETING_ID
 
     def closed(self, code: int, reason: str) -> None:
@@ -153,7 +159,7 @@ class _Visit:
         if self._superseded:
             log.warning("another client registered under this device id; it has the word now")
         else:
-            log.info("%s closed the connection: %s %s", self._url, code, reason)
+            log.info("%s closed the connection: %s %s", self.url, code, reason)
 
     def ending(self) -> Ending:
         lasted_s = asyncio.get_running_loop().time() - self._began_s

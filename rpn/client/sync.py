@@ -16,7 +16,7 @@ from rpn.client.mirror import Change
 from rpn.client.options import Options
 from rpn.client.pool import AsyncPool
 from rpn.client.portal import Portal
-from rpn.client.refusals import result_of
+from rpn.client.refusals import TaskFailed, result_of
 from rpn.messages import ResourceAllocation
 from rpn.model import Allocation, Requirements, Task
 
@@ -167,7 +167,11 @@ class Pool:
         waiting = []
         while self._entering:
             waiting.append(self._entering.popleft())
-        self._opened.enter(waiting)
+        if self._pool is not None:
+            self._pool.enter(waiting)
+            return
+        for future in waiting:  # the pool was closed before its thread came to them
+            future.refuse(TaskFailed("the pool was closed before it was submitted", "UNKNOWN"))
 
 
 def _in_order(futures: list[Future]) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from rpn import codec
-from rpn.messages import Acked, FromClient, Message, TaskDone
+from rpn.messages import Acked, Devices, FromClient, Message, Observe, Register, TaskDone
 
 M = TypeVar("M", bound=Message)
 
@@ -23,6 +23,7 @@ class GatewayDouble:
         self.heard: list[FromClient] = []
         self.frames: list[bytes] = []
         self.acknowledges = acknowledges
+        self.welcomes = True
         self.connections: list[ServerConnection] = []
         self.visits = 0
         self.on_message: Callable[[FromClient], Message | None] = lambda _: None
@@ -57,6 +58,8 @@ class GatewayDouble:
             self.connections.remove(connection)
 
     async def _note(self, connection: ServerConnection, message: FromClient) -> None:
+        if isinstance(message, Register | Observe) and self.welcomes:
+            await connection.send(codec.encode(Devices(devices=[])), text=True)
         answer = self.on_message(message)
         if answer is not None:
             await connection.send(codec.encode(answer), text=True)

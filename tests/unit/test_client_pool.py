@@ -171,7 +171,9 @@ async def test_a_refused_request_raises(gateway: GatewayDouble) -> None:
 
 
 async def test_the_devices_are_those_last_heard_of(gateway: GatewayDouble) -> None:
-    async with AsyncPool(gateway.url, observe=True) as used:
+    gateway.welcomes = False
+
+    async def welcome() -> None:
         await gateway.nth(Observe)
         await gateway.say(
             Devices(devices=[device("a"), device("b")]),
@@ -179,6 +181,10 @@ async def test_the_devices_are_those_last_heard_of(gateway: GatewayDouble) -> No
             ResourceChanged(device_id="c", resources=NO_RESOURCES),
             DeviceLeft(device_id="a"),
         )
+
+    welcoming = asyncio.create_task(welcome())
+    async with AsyncPool(gateway.url, observe=True) as used:
+        await welcoming
         assert [found.id for found in await used.devices()] == ["b", "c"]
 
 
