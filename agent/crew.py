@@ -24,8 +24,8 @@ IDLE_LIMIT = max(2, os.cpu_count() or 1)
 """workers of one crew that wait for work"""
 WORKING_LIMIT = 4 * IDLE_LIMIT
 """workers of one crew that work at once: what needs no cores is not limited by the pool"""
-IDLE_S = 60.0
-"""how long one waits before it ends"""
+IDLE_S, SURPLUS_S = 60.0, 5.0
+"""how long one waits before it ends; the same for those beyond IDLE_LIMIT"""
 SWEEP_S = 5.0
 PIPE_BYTES = 1 << 20
 _SOURCE = str(Path(__file__).resolve().parent.parent)
@@ -155,16 +155,21 @@ class Crew:
 
     async def release(self, worker: Worker, *, stale: bool) -> None:
         """It has answered, and goes on unless something is left of what it did."""
-        spent = stale or worker.calls >= self._trade.calls_limit or len(self._idle) >= IDLE_LIMIT
+        spent = stale or worker.calls >= self._trade.calls_limit
         if spent or not (self._trade.trusted or worker.is_alone):
             await worker.end()
             return
         worker.idle_since_s = _now_s()
         self._idle.append(worker)
 
-    async def sweep(self, *, before_s: float) -> None:
-        """End those that have waited since before then."""
-        old = [worker for worker in self._idle if worker.idle_since_s < before_s]
+    async def sweep(self, *, now_s: float) -> None:
+        """End those that have waited too long; the latest are hired first, so the oldest stand in front."""
+        surplus = len(self._idle) - IDLE_LIMIT
+        old = [
+            worker
+            for index, worker in enumerate(self._idle)
+            if worker.idle_since_s < now_s - (SURPLUS_S if index < surplus else IDLE_S)
+        ]
         self._idle = [worker for worker in self._idle if worker not in old]
         for worker in old:
             await worker.end()
@@ -206,7 +211,7 @@ class Crews:
         while True:
             await asyncio.sleep(SWEEP_S)
             for crew in list(self._crews.values()):
-                await crew.sweep(before_s=_now_s() - IDLE_S)
+                await crew.sweep(now_s=_now_s())
 
 
 class _Answers(asyncio.Protocol):

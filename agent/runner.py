@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 PARALLEL_LIMIT = 256
 """Attempts at work at once, but for those that only sleep; more wait for one to end."""
+TELL_STARTED_S = 0.02
+"""How long it may take until the pool hears that an attempt has begun."""
 SEEN_LIMIT = 10_000
 """Attempts we remember, so that a second assignment of one is known as such."""
 
@@ -61,6 +63,8 @@ class Runner:
         self._group = asyncio.TaskGroup()
         self._attempts: dict[str, Attempt] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._untold: dict[str, Attempt] = {}
+        """those that have begun, and nobody was told"""
         self._turns = asyncio.Semaphore(PARALLEL_LIMIT)
         self._turns_of: dict[str, asyncio.Semaphore] = {}
 
@@ -158,7 +162,6 @@ class Runner:
         async with self._turn_of(attempt):
             if attempt.attempt not in self._attempts:
                 return  # cancelled while it waited
-            began_s = _now_s()
             try:
                 result = await self._workshop.run(attempt)
             except WardenLost:
@@ -166,7 +169,7 @@ class Runner:
             except Exception:
                 log.exception("attempt %s of task %s", attempt.attempt, attempt.task_id)
                 result = failed(Outcome.EXIT, "the agent failed to run this; its log says why")
-        self._finish(attempt, result, took_s=_now_s() - began_s)
+        self._finish(attempt, result, took_s=attempt.worked_s)
 
     @asynccontextmanager
     async def _turn_of(self, attempt: Attempt) -> AsyncIterator[None]:
@@ -182,6 +185,9 @@ class Runner:
 
     def _finish(self, attempt: Attempt, result: TaskResult, *, took_s: float = 0.0) -> None:
         del self._attempts[attempt.attempt]
+        untold = self._untold.pop(attempt.attempt, None)
+        if untold is not None and not result.success:
+            self._send(_started(attempt))  # who runs it again must know that it had begun
         if not self._attempts:
             self.busy.clear()
         self._report(attempt.task_id, attempt.attempt, result, took_s=took_s)
@@ -189,7 +195,14 @@ class Runner:
     # --- what the pool is told ----------------------------------------------------------------
 
     def _tell_started(self, attempt: Attempt) -> None:
-        self._send(TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt))
+        """Soon, and of all at once: what succeeds before that need not be told of twice."""
+        if not self._untold:
+            asyncio.get_running_loop().call_later(TELL_STARTED_S, self._tell_all_started)
+        self._untold[attempt.attempt] = attempt
+
+    def _tell_all_started(self) -> None:
+        untold, self._untold = self._untold, {}
+        self._send(*map(_started, untold.values()))
 
     def _tell_progress(self, attempt: Attempt, telling: Telling) -> None:
         report = TaskProgressReport(
@@ -221,13 +234,13 @@ class Runner:
 
     def online(self) -> None:
         """After a register: say what it could not, and what the last connection may have lost."""
-        started: list[Message] = [
-            TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt)
-            for attempt in self.attempts
-            if attempt.begun
-        ]
+        started: list[Message] = [_started(attempt) for attempt in self.attempts if attempt.begun]
         self._send(*started)
         self._send_results(self._results.overdue(now_s=_now_s()))
+
+
+def _started(attempt: Attempt) -> TaskStarted:
+    return TaskStarted(task_id=attempt.task_id, attempt=attempt.attempt)
 
 
 def _now_s() -> float:

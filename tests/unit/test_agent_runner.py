@@ -67,14 +67,14 @@ async def test_a_command_gets_its_input_and_gives_its_output(bench: Bench) -> No
 
 
 async def test_an_attempt_is_started_once_and_done_once(bench: Bench) -> None:
-    assign = make.assign("sleep", 0)
+    assign = make.assign("sleep", 0.1)
     await bench.run(assign)
     bench.runner.heard(assign)
     bench.runner.heard(Acked(ids=[assign.attempt]))
     bench.runner.heard(assign)
     await bench.run(make.assign())
     assert (
-        bench.done(assign) == [TaskResult(success=True, result={"slept": 0})] * 2
+        bench.done(assign) == [TaskResult(success=True, result={"slept": 0.1})] * 2
     )  # told again while not acknowledged
     assert bench.sent.count(TaskStarted(task_id=assign.task_id, attempt=assign.attempt)) == 1
 
