@@ -23,7 +23,7 @@ from agent.meter import Meter
 from agent.metrics import CONTENT_TYPE, Standing, exposition
 from agent.offer import cpu_share, offered
 from agent.owner import Owner
-from agent.plan import failed, rejected
+from agent.plan import failed, refused
 from agent.platforms import this_platform
 from agent.reporter import Reporter
 from agent.results import Results
@@ -210,12 +210,12 @@ class Agent:
         """The answer to an assignment that the owner does not want."""
         policy, verdict = self._owner.policy, self._owner.verdict
         if policy.submitters is not None and assign.submitter_id not in policy.submitters:
-            return rejected(f"this device's owner runs nothing for {assign.submitter_id}")
+            return refused(f"this device's owner runs nothing for {assign.submitter_id}")
         command = assign.data.get("command")
         if assign.task_type == "compute" and isinstance(command, str):
             known = [*self._config.commands, *BUILTINS]
             if command in known and command not in offered_commands(self._owner, known):
-                return rejected(f"this device's owner does not offer {command!r}")
+                return refused(f"this device's owner does not offer {command!r}")
         return None if verdict.open else failed(Outcome.RETURNED, "; ".join(verdict.reasons))
 
     def _status(self) -> dict[str, Any]:

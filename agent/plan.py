@@ -78,7 +78,7 @@ class Plan(Struct, frozen=True):
 
 
 def plan(assign: TaskAssign, config: AgentConfig) -> Plan | TaskResult:
-    """The plan for an assignment, or the result that answers it at once: REJECTED, or what echo says."""
+    """The plan for an assignment, or the result that answers it at once: no, or what echo says."""
     planner = _PLANNERS.get(assign.task_type)
     if planner is None:
         return rejected(f"this device runs no tasks of type {assign.task_type!r}")
@@ -133,9 +133,11 @@ def _wasm(assign: TaskAssign, config: AgentConfig) -> Plan:
     return _plan(assign, config, "wasm", module, deadline_s)
 
 
-def _python(assign: TaskAssign, config: AgentConfig) -> Plan:
-    if "python" not in types(config) or not config.python.admits(assign.submitter_id):
-        raise Unwanted(f"this device's owner lets no Python functions of {assign.submitter_id!r} run")
+def _python(assign: TaskAssign, config: AgentConfig) -> Plan | TaskResult:
+    if "python" not in types(config):
+        raise Unwanted("this device's owner lets no Python functions run")
+    if not config.python.admits(assign.submitter_id):
+        return refused(f"this device's owner lets no Python functions of {assign.submitter_id!r} run")
     pickled = read(PythonData, assign.data).callable
     if isinstance(pickled, str):
         try:
@@ -182,6 +184,11 @@ def too_much() -> TaskResult:
 
 def rejected(text: str) -> TaskResult:
     return failed(Outcome.REJECTED, text)
+
+
+def refused(text: str) -> TaskResult:
+    """Nothing is wrong with the task: another device may run it."""
+    return failed(Outcome.REFUSED, text)
 
 
 def failed(code: Outcome | str, text: str) -> TaskResult:

@@ -322,6 +322,8 @@ class Outcome(StrEnum):
     """too much of it, or not what its command promises"""
     RETURNED = "RETURNED"
     """only from an agent: its owner wants the device back, so it should run elsewhere"""
+    REFUSED = "REFUSED"
+    """only from an agent: its owner runs nothing like it for this submitter, but another's may"""
     LOST = "LOST"
     """its device went away, and it may not be started again"""
     POISON = "POISON"

@@ -8,7 +8,7 @@ import msgspec
 
 from rpn.codec import unpack_record
 from rpn.messages import TaskCancelled
-from rpn.model import Outcome, TaskState
+from rpn.model import Failure, Outcome, TaskState
 from rpn.replica import Change
 from rpn.store.commits import Decision
 from rpn.store.keys import task_member
@@ -25,11 +25,13 @@ from rpn.store.records import (
 )
 from scheduler import life as lives
 from scheduler.desk import Desk
+from scheduler.life import Turn
 from scheduler.open_tasks import OpenTask, OpenTasks
 from scheduler.orders import Orders
 from scheduler.patience import Patience
-from scheduler.poison import blaming
+from scheduler.poison import Poison, Poisoned
 from scheduler.queue import TaskKey
+from scheduler.shortfall import feasible
 
 CLOCK_MS = 60_000
 """how far the mirror's clock may be from the store's"""
@@ -53,6 +55,7 @@ class _Coded(msgspec.Struct):
     """All that we look at in an attempt's outcome."""
 
     code: str = ""
+    error: str = ""
 
 
 _coded = msgspec.json.Decoder(_Coded)
@@ -66,6 +69,7 @@ class Foreman:
         self._devices = desk.devices
         self._tasks = tasks
         self._courier = desk.courier
+        self._ledger = desk.ledger
         self._docket = desk.docket
         self._counts = desk.counts
         self._max_attempts = desk.settings.max_attempts
@@ -87,8 +91,11 @@ class Foreman:
         """Take over tasks that the store has open; none is cancelled before all are there."""
         self._taken_over_ms = now_ms + CLOCK_MS
         for each in stored:
-            with blaming("open", task_member(each.task.submitter_id, each.task.id), each):
+            try:
                 task = self._admit(each, now_ms)
+            except Exception as error:
+                name = task_member(each.task.submitter_id, each.task.id)
+                raise Poisoned(Poison("open", name), each) from error
             self._taken_over[task.key] = task.life.submitted_ms
             if each.cancelled:
                 self._unwanted.append(task)
@@ -259,14 +266,23 @@ class Foreman:
             self._progressed(decision, task, entry)
         elif isinstance(entry, DoneEntry):
             self._accounts.forget(entry.attempt)
-            turn = (
-                lives.take_back(task.task, task.life, now_ms=now_ms)
-                if _returned(entry)
-                else lives.finish(task.life, success=entry.success, outcome=entry.outcome, now_ms=now_ms)
-            )
-            self._tasks.move(decision, task, turn, now_ms)
+            self._tasks.move(decision, task, self._ended(task, entry, now_ms), now_ms)
         elif task.life.state is TaskState.ASSIGNED:
             self._tasks.move(decision, task, lives.start(task.life, now_ms=now_ms), now_ms)
+
+    def _ended(self, task: OpenTask, entry: DoneEntry, now_ms: int) -> Turn:
+        """What an outcome makes of its task; a refusal counts for nothing while another device may run it."""
+        told = _Coded() if entry.success else _coded.decode(entry.outcome)
+        outcome = entry.outcome
+        if told.code == Outcome.RETURNED:
+            return lives.take_back(task.task, task.life, now_ms=now_ms)
+        if told.code == Outcome.REFUSED:
+            elsewhere = task.demand.without(entry.device_id)
+            if feasible(elsewhere, self._ledger.stock):
+                task.demand = elsewhere
+                return lives.take_back(task.task, task.life, now_ms=now_ms)
+            outcome = msgspec.json.encode(Failure(told.error, Outcome.REJECTED))
+        return lives.finish(task.life, success=entry.success, outcome=outcome, now_ms=now_ms)
 
     def _progressed(self, decision: Decision, task: OpenTask, entry: ProgressEntry) -> None:
         """Pass it on, and keep it for whoever asks later."""
@@ -292,11 +308,6 @@ class Foreman:
     def _tell_stop(self, decision: Decision, device_id: str, task_id: str, attempt: str, why: str) -> None:
         message = TaskCancelled(task_id=task_id, attempt=attempt, reason=why)
         self._courier.tell(decision, device_id, message)
-
-
-def _returned(entry: DoneEntry) -> bool:
-    """Whether an agent hands an attempt back because its owner wants the device."""
-    return not entry.success and _coded.decode(entry.outcome).code == Outcome.RETURNED
 
 
 def _told(entry_id: str, entry: SubmitEntry) -> StoredTask | None:

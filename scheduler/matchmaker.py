@@ -74,14 +74,12 @@ class Matchmaker:
         self._assigner = Assigner(desk, self._tasks, self._foreman, self.orders, self._reasons)
         self._overview = Overview(desk, self._allocations.held, self._tasks)
         self._absent = Keeper()
+        self._complete = False
+        """all tasks are taken over; before, requests are answered and nothing else is done"""
+        self._unfolded: list[Change] = []
+        """what happened to devices before that"""
         self._request_entries: deque[tuple[str, RequestStreamEntry]] = deque()
         self._task_entries: deque[tuple[str, TaskStreamEntry, StoredTask | None]] = deque()
-
-    def rebuild(self, backlog: Backlog, now_ms: int) -> None:
-        """Start from what the store holds, all at once."""
-        self.begin(backlog, now_ms)
-        self.take_over(backlog.tasks, now_ms)
-        self.ready(now_ms)
 
     def begin(self, backlog: Backlog, now_ms: int) -> None:
         """Start from what the store holds, compared with the devices that are there, but for the tasks."""
@@ -94,12 +92,13 @@ class Matchmaker:
         self._allocations.holding.load(backlog.allocations, now_ms)
 
     def take_over(self, tasks: Iterable[StoredTask], now_ms: int) -> None:
-        """Some of the tasks that the store has open."""
+        """Some of the tasks that the store has open: those that some device has come first."""
         named = [(task_member(each.task.submitter_id, each.task.id), each) for each in tasks]
         self._foreman.load([each for name, each in named if Poison("open", name) not in self._poison], now_ms)
 
     def ready(self, now_ms: int) -> None:
         """All is taken over. A device that the mirror lacks may have joined a moment ago: give it time."""
+        self._complete = True
         self._foreman.loaded(now_ms)
         for device_id in self.ledger.devices():
             if device_id not in self._devices:
@@ -147,8 +146,8 @@ class Matchmaker:
 
     @property
     def unheard(self) -> int:
-        """Entries that were taken in and not looked at yet."""
-        return len(self._request_entries) + len(self._task_entries)
+        """Entries that were taken in and not looked at yet, though they might be."""
+        return len(self._request_entries) + (len(self._task_entries) if self._complete else 0)
 
     def standing(self) -> Standing:
         """How much there is, for whoever watches."""
@@ -165,7 +164,10 @@ class Matchmaker:
 
         What frees comes before what takes, and nothing here may be done twice for one entry.
         """
-        self._fold(changes, now_ms)
+        if not self._complete:
+            return self._serve(changes, now_ms)
+        unfolded, self._unfolded = self._unfolded, []
+        self._fold([*unfolded, *changes], now_ms)
         self._ring(now_ms)
         self._foreman.reconcile(now_ms)
         self._hear_tasks(now_ms)
@@ -175,6 +177,14 @@ class Matchmaker:
         self._assigner.review(now_ms)
         self._reasons.tell(now_ms)
         self._courier.forget_old(now_ms)
+        self._overview.stand(now_ms)
+        return self._docket.collect()
+
+    def _serve(self, changes: Iterable[Change], now_ms: int) -> list[Item]:
+        """Answer requests by what is known: whatever rests on a device that moved on, the store skips."""
+        self._unfolded += changes
+        self._allocations.begin(now_ms)
+        self._hear_requests(now_ms)
         self._overview.stand(now_ms)
         return self._docket.collect()
 
@@ -198,8 +208,11 @@ class Matchmaker:
 
     def rest_ms(self, now_ms: int, *, limit_ms: int) -> int:
         """How long nothing needs to be decided if no news come; 0 if there is work now."""
-        if self.unheard or self._docket or self._assigner.wanted(now_ms):
+        if self.unheard or self._docket or (self._complete and self._assigner.wanted(now_ms)):
             return 0
+        if not self._complete:
+            retry_ms = self._allocations.next_retry_ms()
+            return limit_ms if retry_ms is None else max(0, min(limit_ms, retry_ms - now_ms))
         times = [
             now_ms + limit_ms,
             self._keeper.next_ms(),

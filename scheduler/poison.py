@@ -6,8 +6,6 @@ store anew and lets that one thing go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -26,12 +24,3 @@ class Poisoned(Exception):
     def __init__(self, poison: Poison, what: object) -> None:
         super().__init__(f"cannot decide on {poison.name} of {poison.place}: {what!r}")
         self.poison = poison
-
-
-@contextmanager
-def blaming(place: str, name: str, what: object) -> Iterator[None]:
-    """Whatever fails in here failed on this."""
-    try:
-        yield
-    except Exception as error:
-        raise Poisoned(Poison(place, name), what) from error

@@ -79,26 +79,39 @@ class Term:
 
     async def run(self) -> None:
         """Lead. Raises Deposed, StoreUnavailable or Poisoned, in a group: all memory is void then."""
-        await self._take_over()
+        queued = await self._take_over()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._load(queued))
                 group.create_task(self._read())
                 group.create_task(self._decide())
                 group.create_task(self._reporter.run())
         finally:
             await self._intake.close()
 
-    async def _take_over(self) -> None:
-        """The backlog may be long: it is taken over in parts, and the lease is renewed between them."""
+    async def _take_over(self) -> list[TaskKey]:
+        """All that holds something of a device; answers what waits for one: requests need not wait for that.
+
+        There may be much of it: it is taken over in parts, and the lease is renewed between them.
+        """
         async with asyncio.TaskGroup() as group:
             renewing = group.create_task(self._keep_renewing())
             backlog, names = await backlogs.begin(self._connection, self._keys)
+            given, queued = await backlogs.parted(self._connection, self._keys, names)
             self._changes.clear()  # the ledger is built from the mirror, which has them
             self._matchmaker.begin(backlog, self._clock())
-            async for tasks in backlogs.chunks(self._connection, self._keys, names):
+            async for tasks in backlogs.chunks(self._connection, self._keys, given):
                 self._matchmaker.take_over(tasks, self._clock())
             renewing.cancel()
+        return queued
+
+    async def _load(self, queued: list[TaskKey]) -> None:
+        """What waits, while requests are answered already."""
+        async for tasks in backlogs.chunks(self._connection, self._keys, queued):
+            self._matchmaker.take_over(tasks, self._clock())
+            await asyncio.sleep(0)
         self._matchmaker.ready(self._clock())
+        self._wake.set()
 
     async def _keep_renewing(self) -> None:
         while True:

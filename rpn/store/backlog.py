@@ -11,8 +11,11 @@ from rpn.store.keys import Keys, task_of
 from rpn.store.records import AllocationRecord, StoredTask
 from rpn.store.tasks import Tasks
 
-CHUNK = 500
-"""tasks read in one round trip"""
+CHUNK, LOOK_CHUNK = 500, 1000
+"""tasks read in one round trip, and those of which only one thing is asked"""
+
+Name = tuple[str, str]
+"""of a task: (submitter, id)"""
 
 
 class Backlog(NamedTuple):
@@ -27,7 +30,7 @@ class Backlog(NamedTuple):
     """deadlines: member -> ms"""
 
 
-async def begin(connection: Connection, keys: Keys) -> tuple[Backlog, list[tuple[str, str]]]:
+async def begin(connection: Connection, keys: Keys) -> tuple[Backlog, list[Name]]:
     """All but the tasks, and the names of those. Raises StoreUnavailable."""
     time, allocations, members, due = await connection.commands(
         [
@@ -47,9 +50,20 @@ async def begin(connection: Connection, keys: Keys) -> tuple[Backlog, list[tuple
     return backlog, [task_of(member.decode()) for member in members]
 
 
-async def chunks(
-    connection: Connection, keys: Keys, names: list[tuple[str, str]]
-) -> AsyncIterator[list[StoredTask]]:
+async def parted(connection: Connection, keys: Keys, names: list[Name]) -> tuple[list[Name], list[Name]]:
+    """Those that some device has, and the others. Raises StoreUnavailable."""
+    tasks = Tasks(connection, keys)
+    given: list[Name] = []
+    waiting: list[Name] = []
+    for start in range(0, len(names), LOOK_CHUNK):
+        part = names[start : start + LOOK_CHUNK]
+        active = await tasks.active(part)
+        given += [part[place] for place in active]
+        waiting += [name for place, name in enumerate(part) if place not in active]
+    return given, waiting
+
+
+async def chunks(connection: Connection, keys: Keys, names: list[Name]) -> AsyncIterator[list[StoredTask]]:
     """The open tasks, a part at a time: there may be more than one wants to hold twice."""
     tasks = Tasks(connection, keys)
     for start in range(0, len(names), CHUNK):

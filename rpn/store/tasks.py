@@ -72,6 +72,7 @@ class Tasks:
         self._cancel = Script(connection, "task_cancel")
         self._report = Script(connection, "task_report")
         self._read = Script(connection, "task_read")
+        self._active = Script(connection, "task_active")
         self._submit_keys = [keys.tasks, keys.open, keys.open_counts, keys.names, keys.ended]
         self._report_keys = [keys.sessions, keys.tasks]
 
@@ -124,6 +125,11 @@ class Tasks:
             return []
         replies = await self._read.run([self._keys.task(*name) for name in names], [])
         return [_stored(reply) for reply in replies]
+
+    async def active(self, names: list[tuple[str, str]]) -> set[int]:
+        """Which of these some device has, by their places."""
+        found = await self._active.run([self._keys.task(*name) for name in names], []) if names else []
+        return set(found)
 
     async def records(self, names: list[tuple[str, str]]) -> list[bytes | None]:
         """Their whole records, packed, payload included."""

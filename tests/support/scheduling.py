@@ -34,6 +34,7 @@ from rpn.store.usage import Charge
 from scheduler.amounts import amounts_of, needed
 from scheduler.counts import Counts
 from scheduler.docket import Item
+from scheduler.life import active
 from scheduler.matchmaker import Matchmaker
 
 Key = tuple[str, str]
@@ -292,11 +293,25 @@ class Leadership:
 
     def take_over(self) -> None:
         """A new leader with the mirror as it is: everything is read anew."""
+        self.begin()
+        self.complete()
+
+    def begin(self) -> None:
+        """A new leader that has not come to the tasks that wait."""
         self._fence += 1
         self._read: set[str] = set()
         self._changes.clear()
         self.matchmaker = Matchmaker(self.replica.devices, self.settings, self.counts, fence=self._fence)
-        self.matchmaker.rebuild(self.store.backlog(), self.store.now_ms)
+        backlog = self.store.backlog()
+        self._queued = [each for each in backlog.tasks if not active(each.life)]
+        self.matchmaker.begin(backlog, self.store.now_ms)
+        given = [each for each in backlog.tasks if active(each.life)]
+        self.matchmaker.take_over(given, self.store.now_ms)
+
+    def complete(self) -> None:
+        """It has come to them."""
+        self.matchmaker.take_over(self._queued, self.store.now_ms)
+        self.matchmaker.ready(self.store.now_ms)
 
     def follow(self, count: int | None = None) -> None:
         """Let the mirror take over the next `count` events, or all."""

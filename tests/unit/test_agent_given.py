@@ -99,7 +99,7 @@ def test_what_this_device_does_not_do_is_refused(task_type: str, data: dict[str,
 
 def test_python_is_for_those_whom_the_owner_named() -> None:
     assert isinstance(work_of(planned("python", callable="AAAA")), Function)
-    assert planned("python", submitter_id="stranger", callable="AAAA").code == "REJECTED"  # type: ignore[union-attr]
+    assert planned("python", submitter_id="stranger", callable="AAAA").code == "REFUSED"  # type: ignore[union-attr]
     for python in (Python(), Python(allow=True), Python(submitters=["friend"])):
         assign = make.assign(task_type="python", submitter_id="friend", data={"callable": "AAAA"})
         assert plan(assign, AgentConfig(python=python)).code == "REJECTED"  # type: ignore[union-attr]

@@ -92,7 +92,7 @@ async def test_what_an_owner_does_not_offer_is_neither_told_nor_run(
         await gateway.say(make.assign(command, {"seconds": 0}, submitter_id=submitter))
         done = await gateway.nth(TaskDone, len(answers) + 1)
         answers[command, submitter] = done.result.code
-    assert list(answers.values()) == ["", "REJECTED", "REJECTED"]
+    assert list(answers.values()) == ["", "REFUSED", "REFUSED"]
 
 
 async def test_the_door_is_the_owners_alone_and_refuses_what_cannot_be(data_dir: Path) -> None:

@@ -10,7 +10,16 @@ from rpn.messages import TaskCancelled, TaskProgress, TaskResultMessage
 from rpn.model import Requirements, TaskState
 from rpn.store.records import DoneEntry, ProgressEntry
 from scheduler import life as lives
-from tests.support.scheduling import BAD, GOOD, RETURNED, FakeStore, Leadership, resources, small_pool, task
+from tests.support.scheduling import (
+    BAD,
+    GOOD,
+    RETURNED,
+    FakeStore,
+    Leadership,
+    resources,
+    small_pool,
+    task,
+)
 
 
 @pytest.fixture

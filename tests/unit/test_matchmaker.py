@@ -36,6 +36,28 @@ def test_a_new_leader_goes_on_where_the_old_one_was(store: FakeStore, leads: Lea
     assert len(store.answers) == 1
 
 
+def test_a_new_leader_answers_requests_before_it_has_come_to_all_tasks(
+    store: FakeStore, leads: Leadership
+) -> None:
+    store.submit(task("t1", requirements=Requirements(cpu=300)))
+    leads.rounds()
+    runs_on = store.lives["sub", "t1"].device_id
+    store.submit(task("t2", requirements=Requirements(cpu=9900), queue_timeout_s=100))
+    leads.rounds()
+    leads.begin()
+    store.ask("x", "me", CORE)
+    store.cancel(("sub", "t2"))
+    store.finish(runs_on)
+    store.leave("b" if runs_on == "a" else "a")
+    leads.rounds()
+    assert store.answer("x").allocation.fulfilled
+    assert sum(len(leads.matchmaker.ledger.holders(name)) for name in ("a", "b")) == 2
+    assert store.state("t1") is not TaskState.SUCCEEDED
+    leads.complete()
+    leads.rounds()
+    assert [store.state("t1"), store.state("t2")] == [TaskState.SUCCEEDED, TaskState.CANCELLED]
+
+
 def test_a_new_leader_notices_who_left_meanwhile(store: FakeStore, leads: Leadership) -> None:
     store.ask("x", "me", Requirements(cpu=50, memory=50))
     store.submit(task("t"))
