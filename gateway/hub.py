@@ -188,6 +188,7 @@ class Hub:
             data += self._voice(peer).listed(self._replica)
         # All that is true now; what the round has gathered so far is older than that.
         peer.welcome = data, self._place
+        self._counters.skipped += self._place
         self._newcomers.append(peer)
         self._schedule()
 

@@ -154,7 +154,7 @@ class Uplink:
             self._wake.clear()
             peers, batch = self._take()
             await self._apply(peers, batch)
-            if batch:
+            if batch and self._waiting < BATCH_LIMIT:  # else there is nothing to gain: the next one is full
                 await asyncio.sleep(pause_after(len(batch)))
 
     def _take(self) -> tuple[list[Peer], list[Guarded]]:

@@ -19,6 +19,7 @@ from bench.fanout.servers import (
     naive_starlette,
     node_modules,
     node_ws,
+    unavailable,
     websockets_broadcast,
 )
 from bench.fanout.table import REFERENCE, Row, table
@@ -26,7 +27,14 @@ from bench.fanout.table import REFERENCE, Row, table
 SOURCES = [Path(__file__).parent / name for name in ("load.c", "meter.h")]
 FIRST_PER_S = {"gateway": 800_000.0, REFERENCE: 60_000.0, "naive starlette": 25_000.0, "Node ws": 60_000.0}
 """deliveries a second to try first"""
-MEASURED = ("fanout", *SCENARIOS)
+GIVEN = [
+    (REFERENCE, 1000, 30e3),
+    ("1 gateway", 1000, 3e6),
+    ("2 gateways", 1000, 2.5e6),
+    ("1 gateway", 200, 2.5e6),
+]
+"""server, connections, deliveries a second: what one must be able to carry, beside the reference"""
+MEASURED = ("given", "fanout", *SCENARIOS)
 
 
 def main() -> int:
@@ -38,7 +46,9 @@ def main() -> int:
     sizes = scenarios.QUICK if given.quick else Sizes()
     connections = given.connections or ([200] if given.quick else [200, 1000])
     for name in given.only:
-        if name == "fanout":
+        if name == "given":
+            _given(sizes, given.runs)
+        elif name == "fanout":
             _fanout(connections, given.gateways, sizes, given.runs)
         else:
             print(f"- {report(name, sizes, given.runs)}", flush=True)
@@ -83,21 +93,39 @@ def _fanout(connections: list[int], gateway_counts: list[int], sizes: Sizes, run
     print(f"\n{table(measured)}\n", flush=True)
 
 
+def _given(sizes: Sizes, runs: int) -> None:
+    servers: dict[str, Server] = {
+        REFERENCE: websockets_broadcast,
+        "1 gateway": functools.partial(gateways, 1),
+        "2 gateways": functools.partial(gateways, 2),
+    }
+    measured: list[list[Row]] = []
+    for _ in range(runs):
+        measured.append([])
+        for name, count, per_s in GIVEN:
+            found = scenarios.given(servers[name], count, per_s, sizes)
+            measured[-1].append(Row(name, count, found))
+            print(f"{name}, {count}, {per_s:,.0f} a second: {found}", file=sys.stderr, flush=True)
+    print(f"\n{table(measured)}\n", flush=True)
+
+
 def _one_size(count: int, gateway_counts: list[int], modules: Path | str, sizes: Sizes) -> list[Row]:
-    servers: list[tuple[str, str, Server]] = [(REFERENCE, REFERENCE, websockets_broadcast)]
-    servers += [("naive starlette", "naive starlette", naive_starlette)]
-    if isinstance(modules, Path):
-        servers += [("Node ws", "Node ws", functools.partial(node_ws, modules))]
+    servers: list[tuple[str, str, Server | str]] = [
+        (REFERENCE, REFERENCE, unavailable("websockets") or websockets_broadcast),
+        ("naive starlette", "naive starlette", unavailable("starlette", "uvicorn") or naive_starlette),
+        ("Node ws", "Node ws", modules if isinstance(modules, str) else functools.partial(node_ws, modules)),
+    ]
     for gateway_count in gateway_counts:
         name = f"{gateway_count} gateway{'s' * (gateway_count > 1)} with Valkey"
         servers += [(name, "gateway", functools.partial(gateways, gateway_count))]
     rows = []
     for name, kind, server in servers:
+        if isinstance(server, str):
+            rows.append(Row(name, count, None, note=server))
+            continue
         step = scenarios.fanout(server, count, FIRST_PER_S[kind], sizes)
         rows.append(Row(name, count, step))
         print(f"{name}, {count}: {step}", file=sys.stderr, flush=True)
-    if isinstance(modules, str):
-        rows.append(Row("Node ws", count, None, note=f"skipped: {modules}"))
     return rows
 
 

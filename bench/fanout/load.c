@@ -40,7 +40,8 @@
 #define EVENTS_AT_ONCE 512
 #define CONNECT_LIMIT_S 60
 #define LIFE_LIMIT_S 600 /* whatever it was told */
-#define DRAIN_LIMIT_S 3
+#define DRAIN_LIMIT_S 15
+#define LATE_NS (2 * NS_PER_S) /* what has not come after so much silence is missing */
 #define QUIET_LIMIT_S 15
 #define QUIET_NS (300 * NS_PER_MS)
 #define WARM_UP_NS (1 * NS_PER_S)
@@ -546,11 +547,15 @@ static int readers(void)
     return count;
 }
 
-/* Until all that was sent has come back, or nothing comes any more. */
+/* Until all that was sent has come back, or nothing comes any more: what is late is not missing. */
 static void drain(uint64_t expected)
 {
-    uint64_t limit = now_ns() + DRAIN_LIMIT_S * NS_PER_S;
-    while (seen.latencies.count < expected && now_ns() < limit) turn(now_ns() + 10 * NS_PER_MS);
+    uint64_t limit = now_ns() + DRAIN_LIMIT_S * NS_PER_S, quiet_from = now_ns(), came = seen.latencies.count;
+    while (seen.latencies.count < expected && now_ns() < limit && now_ns() - quiet_from < LATE_NS) {
+        turn(now_ns() + 10 * NS_PER_MS);
+        if (seen.latencies.count != came) quiet_from = now_ns();
+        came = seen.latencies.count;
+    }
 }
 
 static void step(double rate, double seconds)

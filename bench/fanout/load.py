@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rpn.tether import tethered
 
@@ -56,7 +56,8 @@ class Step(Struct, frozen=True, tag_field="did", tag="step"):
     repeated: int
     malformed: int
     refused: int
-    lost: int
+    cut: int = field(name="lost")
+    """connections that ended"""
     p50_ms: float
     p99_ms: float
     max_ms: float
@@ -64,20 +65,30 @@ class Step(Struct, frozen=True, tag_field="did", tag="step"):
     """how late the generator was with an update: if much, it or the machine is the limit"""
     own_cpu_s: float
     processes: list[Process]
+    skipped: int = 0
+    """deliveries that our gateways left out for connections that lagged; they heard the latest of each"""
+    folded: int = 0
+    """deliveries that our gateways left out because the store was behind, and a newer update waited too"""
 
     @property
     def missing(self) -> int:
         return self.expected - self.received
 
     @property
+    def lost(self) -> int:
+        """What is missing and no server says why; servers other than ours never do."""
+        return max(0, self.missing - self.skipped - self.folded)
+
+    @property
     def whole(self) -> bool:
         """Everything came, once, in order, and nobody was cut off."""
-        broken = self.disordered + self.repeated + self.malformed + self.refused + self.lost
+        broken = self.disordered + self.repeated + self.malformed + self.refused + self.cut
         return self.received > 0 and self.missing == 0 and broken == 0
 
     @property
     def deliveries_per_s(self) -> float:
-        return self.received / self.seconds
+        """Within the measured time."""
+        return self.arrivals / self.seconds
 
     @property
     def cpu_s(self) -> float:

@@ -36,9 +36,10 @@ def _at_cadence(devices: int, sizes: Sizes) -> Report:
     step = scenarios.light(devices, 2 * sizes.seconds)
     return Report(
         f"{devices:,} devices, one update each in 2 s: p50 {{:.1f}} ms, p99 {{:.1f}} ms, {{:.0f}} of "
-        "{:,.0f} missing, {:.0f} % of a core; the load generator itself was up to {:.0f} ms late",
+        "{:,.0f} missing, {:.0f} of them lost, {:.0f} % of a core; the load generator itself was up to "
+        "{:.0f} ms late",
         (
-            *(step.p50_ms, step.p99_ms, step.missing, step.expected),
+            *(step.p50_ms, step.p99_ms, step.missing, step.expected, step.lost),
             *(100 * step.cpu_s / step.seconds, step.late_ms),
         ),
     )
@@ -66,10 +67,10 @@ def _stopped(sizes: Sizes) -> Report:
     found = scenarios.one_stopped(200, 2 * sizes.seconds)
     return Report(
         f"one stopped reader among 200 ({scenarios.BUSY_PER_S} updates a second each): the others' p99 "
-        "{:.1f} ms before, {:.1f} ms with it, {:.0f} missing; the gateway grew by {:,.0f} KiB and gave it "
+        "{:.1f} ms before, {:.1f} ms with it, {:.0f} lost; the gateway grew by {:,.0f} KiB and gave it "
         "up after {:.1f} s",
         (
-            *(found.before.p99_ms, found.after.p99_ms, found.after.missing),
+            *(found.before.p99_ms, found.after.p99_ms, found.after.lost),
             *(found.grown_kib, found.closed_s),
         ),
     )

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from bench.fanout.load import Load, Step
 from bench.fanout.search import Bounds, highest, sustained
 from bench.fanout.servers import Server, Serving, gateways
@@ -32,13 +34,44 @@ class Sizes(NamedTuple):
 QUICK = Sizes(seconds=1.5, bounds=Bounds(growth=2, precision=1.3, steps=5), cadence=500, idle=1000, herd=300)
 
 
+def step(serving: Serving, load: Load, rate: float, seconds: float) -> Step:
+    """One step, and what our gateways say that they left out meanwhile."""
+    before = _left_out(serving)
+    found = load.step(rate, seconds)
+    skipped, updates = (after - earlier for after, earlier in zip(_left_out(serving), before, strict=True))
+    return replace(found, skipped=skipped, folded=updates * found.readers)
+
+
+def _left_out(serving: Serving) -> tuple[int, int]:
+    """Frames skipped for those who lagged, and updates folded, since the gateways began."""
+    bodies = [call(f"http://127.0.0.1:{port}/metrics").body for port in serving.ports if serving.ours]
+    skipped, folded = (
+        sum(int(metric(body, f"rpn_gateway_{name}_total ".encode())) for body in bodies)
+        for name in ("frames_skipped", "updates_folded")
+    )
+    return skipped, folded
+
+
+def metric(body: bytes, sign: bytes) -> float:
+    """The value after `sign` in what Prometheus reads."""
+    return float(body.partition(b"\n" + sign)[2].split(b"\n")[0])
+
+
+def given(server: Server, connections: int, per_s: float, sizes: Sizes) -> Step:
+    """What so many deliveries a second cost, whether all of them come or not."""
+    with server() as serving, Load(serving.ports, connections, pids=serving.pids) as load:
+        return step(serving, load, per_s / connections**2, sizes.seconds)
+
+
 def fanout(server: Server, connections: int, first_per_s: float, sizes: Sizes) -> Step | None:
     """The step with the most deliveries a second that the server sustains."""
     with server() as serving, Load(serving.ports, connections, pids=serving.pids) as load:
 
         def attempt(rate: float) -> Step:
-            step = load.step(rate, sizes.seconds)
-            return step if sustained(step) else load.step(rate, sizes.seconds)  # others use the machine too
+            found = step(serving, load, rate, sizes.seconds)
+            return (
+                found if sustained(found) else step(serving, load, rate, sizes.seconds)
+            )  # others use it too
 
         return highest(first_per_s / connections**2, attempt, sustained, sizes.bounds)
 
@@ -46,7 +79,7 @@ def fanout(server: Server, connections: int, first_per_s: float, sizes: Sizes) -
 def light(devices: int, seconds: float) -> Step:
     """Devices that report every two seconds."""
     with gateways(1) as serving, Load(serving.ports, devices, pids=serving.pids) as load:
-        return load.step(CADENCE_PER_S, seconds)
+        return step(serving, load, CADENCE_PER_S, seconds)
 
 
 class Idle(NamedTuple):
@@ -60,10 +93,10 @@ class Idle(NamedTuple):
 
 def idle(connections: int, seconds: float) -> Idle:
     with gateways(1) as serving, Load(serving.ports, connections, pids=serving.pids, deaf=True) as load:
-        step = load.step(0, seconds)
+        quiet = load.step(0, seconds)
         before = sum(process.rss_before_kib for process in load.connected.processes)
-        after = sum(process.rss_kib for process in step.processes)
-        return Idle(connections, (after - before) / connections, 100 * step.cpu_s / seconds)
+        after = sum(process.rss_kib for process in quiet.processes)
+        return Idle(connections, (after - before) / connections, 100 * quiet.cpu_s / seconds)
 
 
 class Herd(NamedTuple):
@@ -122,11 +155,11 @@ class OneStopped(NamedTuple):
 
 def one_stopped(connections: int, seconds: float) -> OneStopped:
     with gateways(1) as serving, Load(serving.ports, connections, pids=serving.pids[:1]) as load:
-        before = load.step(BUSY_PER_S, seconds)
+        before = step(serving, load, BUSY_PER_S, seconds)
         closed = Closing(serving, connections)
         load.stop(1)
         with closed:
-            after = load.step(BUSY_PER_S, max(seconds, 8))
+            after = step(serving, load, BUSY_PER_S, max(seconds, 8))
         grown_kib = after.processes[0].rss_kib - before.processes[0].rss_kib
         return OneStopped(before, after, closed.after_s, grown_kib)
 
@@ -158,4 +191,4 @@ class Closing:
     def _fewer(self) -> bool:
         sign = b'rpn_gateway_connections{kind="device"} '
         body = call(self._url).body
-        return float(body.partition(sign)[2].split(b"\n")[0]) < self._devices
+        return metric(body, sign) < self._devices

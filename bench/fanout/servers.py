@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import os
 import shutil
 import socket
@@ -37,6 +38,8 @@ class Serving(NamedTuple):
     ports: list[int]
     pids: list[int]
     """every process whose CPU time counts"""
+    ours: bool = False
+    """they tell of themselves on `/metrics`"""
 
 
 Server = Callable[[], AbstractContextManager[Serving]]
@@ -58,7 +61,13 @@ def gateways(count: int) -> Iterator[Serving]:
         for port in ports:
             url = f"http://127.0.0.1:{port}"
             wait_for(functools.partial(ready, url), within_s=START_LIMIT_S, what="a gateway")
-        yield Serving(ports, [*pids, store.pid])
+        yield Serving(ports, [*pids, store.pid], ours=True)
+
+
+def unavailable(*packages: str) -> str:
+    """Which of these packages of Python is not there; empty when all are."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    return f"skipped: there is no {' and no '.join(missing)} here" if missing else ""
 
 
 def websockets_broadcast() -> AbstractContextManager[Serving]:
@@ -106,7 +115,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 def node_modules() -> Iterator[Path | str]:
     """A folder into which npm has put `ws`; or why there is none."""
     if not (shutil.which("node") and shutil.which("npm")):
-        yield "there is no node and npm here"
+        yield "skipped: there is no node and npm here"
         return
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]
@@ -114,6 +123,6 @@ def node_modules() -> Iterator[Path | str]:
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_LIMIT_S)
         except (subprocess.SubprocessError, OSError) as error:
-            yield f"npm could not install it ({type(error).__name__})"
+            yield f"skipped: npm could not install it ({type(error).__name__})"
         else:
             yield Path(folder) / "node_modules"

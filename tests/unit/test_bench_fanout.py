@@ -35,8 +35,18 @@ def test_a_step_says_what_is_missing_and_what_it_cost() -> None:
     found = parse(STEP_LINE)
     assert isinstance(found, Step)
     assert found.missing == 2
-    assert found.deliveries_per_s == 399_999
+    assert found.deliveries_per_s == 250_000
     assert found.core_s_per_million == pytest.approx(1.5)
+
+
+def test_what_a_gateway_says_it_left_out_is_missing_but_not_lost() -> None:
+    assert step(received=990).lost == 10
+    assert step(received=990, skipped=6, folded=1).lost == 3
+    assert step(received=990, skipped=60).lost == 0  # some of those were due outside of the measured time
+    assert not sustained(step(received=990, skipped=10))
+    assert table([[Row("ours", 200, step(seconds=1.0, received=990, skipped=6))]]).splitlines()[2].split(
+        " | "
+    )[3:5] == ["0.6", "4"]
 
 
 def test_the_answers_are_told_apart() -> None:
@@ -60,7 +70,7 @@ def test_a_step_in_which_nothing_arrived_costs_infinitely_much() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"received": 999}, {"disordered": 1}, {"repeated": 1}, {"malformed": 1}, {"lost": 1}, {"p99_ms": 251}],
+    [{"received": 999}, {"disordered": 1}, {"repeated": 1}, {"malformed": 1}, {"cut": 1}, {"p99_ms": 251}],
 )
 def test_a_rate_is_sustained_only_if_everything_came_in_order_and_in_time(broken: dict[str, int]) -> None:
     assert sustained(step())
@@ -100,31 +110,33 @@ def test_the_step_kept_is_the_one_at_the_highest_rate_not_the_last() -> None:
 
 
 def test_each_server_is_compared_with_the_reference_at_as_many_connections() -> None:
-    reference, ours = step(seconds=1.0), step(seconds=1.0, received=21_000)
+    reference, ours = step(seconds=1.0), step(seconds=1.0, arrivals=21_000)
     rows = [Row(REFERENCE, 200, reference), Row("ours", 200, ours), Row("ours", 1000, ours)]
     lines = table([rows]).splitlines()
-    assert lines[3] == "| ours | 200 | 21,000 | 7.5 | 10.0 | 750.00 | 21.0 |"
-    assert lines[4] == "| ours | 1,000 | 21,000 | 7.5 | 10.0 | 750.00 |  |"
+    assert lines[3] == "| ours | 200 | 21,000 | 0.0 | 0 | 7.5 | 10.0 | 35.71 | 21.0 | 21.0 |"
+    assert lines[4] == "| ours | 1,000 | 21,000 | 0.0 | 0 | 7.5 | 10.0 | 35.71 |  |  |"
 
 
 def test_of_several_runs_the_median_of_each_figure_is_told() -> None:
     runs = [
-        [Row(REFERENCE, 200, step(received=base)), Row("ours", 200, step(received=received, p99_ms=p99_ms))]
-        for base, received, p99_ms in [(1000, 30_000, 9), (1000, 10_000, 30), (2000, 20_000, 20)]
+        [Row(REFERENCE, 200, step(arrivals=base)), Row("ours", 200, step(arrivals=arrivals, p99_ms=p99_ms))]
+        for base, arrivals, p99_ms in [(1000, 30_000, 9), (1000, 10_000, 30), (2000, 20_000, 20)]
     ]
-    assert table(runs).splitlines()[3] == "| ours | 200 | 10,000 | 7.5 | 20.0 | 750.00 | 10.0 |"
+    assert (
+        table(runs).splitlines()[3] == "| ours | 200 | 10,000 | 0.0 | 0 | 7.5 | 20.0 | 37.50 | 10.0 | 10.0 |"
+    )
 
 
 def test_a_run_in_which_a_server_sustained_nothing_does_not_count() -> None:
     runs = [[Row("ours", 200, None)], [Row("ours", 200, step(seconds=1.0))]]
-    assert table(runs).splitlines()[2] == "| ours | 200 | 1,000 | 7.5 | 10.0 | 750.00 |  |"
+    assert table(runs).splitlines()[2] == "| ours | 200 | 1,000 | 0.0 | 0 | 7.5 | 10.0 | 750.00 |  |  |"
 
 
 def test_a_server_that_was_not_measured_says_why() -> None:
     rows = [Row("Node ws", 200, None, note="skipped: no node"), Row("slow", 200, None)]
     lines = table([rows]).splitlines()
-    assert lines[2] == "| Node ws | 200 | skipped: no node | | | | |"
-    assert lines[3] == "| slow | 200 | none sustained | | | | |"
+    assert lines[2] == "| Node ws | 200 | skipped: no node | | | | | | | |"
+    assert lines[3] == "| slow | 200 | none sustained | | | | | | | |"
 
 
 def test_all_processes_of_a_server_count() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.uplink import (
     BATCH_COUNT,
+    BATCH_LIMIT,
     GATHER_LIMIT_S,
     GATHER_S,
     JOIN_LIMIT_S,
@@ -118,6 +119,22 @@ async def test_a_batch_is_followed_by_a_pause_to_gather(devices: int) -> None:
         assert len(house.store.sent) == sent
         await asyncio.sleep(0.004)
         assert len(house.store.sent) > sent
+
+
+@virtual_time
+async def test_while_whole_batches_wait_there_is_no_pause() -> None:
+    async with opened() as house:
+        a = await house.device("a")
+        house.store.open.clear()
+        a.say(make.update("a"))
+        await settled()
+        sent = len(house.store.sent)
+        while house.uplink._waiting < 3 * BATCH_LIMIT:
+            a.say(make.update("a"))
+        house.store.open.set()
+        for _ in range(100):  # turns of the loop, in which no time passes
+            await asyncio.sleep(0)
+        assert len(house.store.sent) >= sent + 3
 
 
 def test_the_more_a_batch_held_the_longer_the_next_is_gathered() -> None:
