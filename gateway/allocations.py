@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, TypeVar
 from uuid import uuid4
 
@@ -110,11 +111,16 @@ class AllocationRoutes:
         record = await self._store.get(allocation_id)
         if record is not None:
             return json_response(_held(record))
+        refused = await self._not_reserved(allocation_id)
+        if refused is None:
+            raise NotFound(f"there is no allocation {allocation_id}")
+        return json_response(_answer(refused))
+
+    async def _not_reserved(self, allocation_id: str) -> ResourceAllocation | None:
+        """The answer to a request under this id that reserved nothing, while it is remembered."""
         answer = await self._calls.answer(allocation_id)
         message = decode_from_server(answer) if answer else None
-        if isinstance(message, ResourceAllocation) and not _reserved(message):
-            return json_response(_answer(message))
-        raise NotFound(f"there is no allocation {allocation_id}")
+        return message if isinstance(message, ResourceAllocation) and not _reserved(message) else None
 
     # --- what changes it ----------------------------------------------------------------------
 
@@ -167,7 +173,7 @@ class AllocationRoutes:
             entry = RenewEntry("", allocation_id, int(ttl_s * 1000), call=call)
             return self._calls.request(call.id, b"", entry)
 
-        update = _expect(AllocationUpdate, await self._callers.ask(str(uuid4()), step))
+        update = await self._updated(allocation_id, step)
         return json_response(AllocationAnswer(allocation=update.allocation, expires_at=update.expires_at))
 
     async def _delete(self, request: Request) -> Response:
@@ -176,8 +182,17 @@ class AllocationRoutes:
         def step(call: Call) -> Step[Entered]:
             return self._calls.request(call.id, b"", ReleaseEntry("", allocation_id, call=call))
 
-        update = _expect(AllocationUpdate, await self._callers.ask(str(uuid4()), step))
+        update = await self._updated(allocation_id, step)
         return json_response(ReleasedAllocation(allocation=update.allocation))
+
+    async def _updated(self, allocation_id: str, step: Callable[[Call], Step[Entered]]) -> AllocationUpdate:
+        """What became of an allocation. Raises what the change was refused with."""
+        try:
+            return _expect(AllocationUpdate, await self._callers.ask(str(uuid4()), step))
+        except NotFound:
+            if await self._not_reserved(allocation_id) is None:
+                raise
+        raise RequestConflict(f"nothing was reserved under {allocation_id}")
 
 
 def _named(request: Request, ask: AllocationWanted) -> str:

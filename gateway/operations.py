@@ -11,7 +11,7 @@ from gateway.allocations import AllocationWanted, CallId, Renewal
 from gateway.faults import ANSWERS
 from gateway.queries import OfRequester, OneMonth, OneTask, SomeDeeds, SomeTasks, WhoseTask
 from gateway.tasks import Submission, WrappedSubmission
-from gateway.token_routes import Joining, TicketWanted, TokenWanted
+from gateway.token_routes import OF_ITS_KIND, Joining, TicketWanted, TokenWanted
 from rpn import errors
 from rpn.errors import RPNError
 from rpn.model import Name, TaskInfo
@@ -138,14 +138,14 @@ _ALLOCATIONS = {
         "release",
         "Give an allocation back.",
         {200: bodies.ReleasedAllocation},
-        (errors.BadMessage, errors.NotFound, *_NO_SCHEDULER),
+        (errors.BadMessage, errors.NotFound, errors.RequestConflict, *_NO_SCHEDULER),
         id=CallId,
     ),
     "POST /api/allocations/{id}/renew": Operation(
         "renew",
         "Hold an allocation for longer.",
         {200: bodies.AllocationAnswer},
-        (*_BODY, errors.NotFound, *_NO_SCHEDULER),
+        (*_BODY, errors.NotFound, errors.RequestConflict, *_NO_SCHEDULER),
         id=CallId,
         takes=(Renewal,),
         may_be_empty=True,
@@ -220,7 +220,7 @@ _TOKENS = {
         "Make a token; this answer alone shows the whole of it.",
         {201: bodies.TokenMade},
         _BODY,
-        takes=(TokenWanted,),
+        takes=(Annotated[TokenWanted, OF_ITS_KIND],),
         leads_to={"revoke_token": {"id": "$response.body#/id"}},
     ),
     "DELETE /api/tokens/{id}": Operation(

@@ -232,11 +232,14 @@ class ResourceAllocation(Message, frozen=True, tag="resource_allocation", omit_d
     """when it ends unless renewed; only if it was asked for with a `ttl`"""
 
 
+_OUTCOME = {"type": "object", "properties": {"success": {"type": "boolean"}}, "required": ["success"]}
+
+
 class TaskResultMessage(Message, frozen=True, tag="task_result"):
     """A task's one outcome, to its submitter alone."""
 
     task_id: str
-    result: Any
+    result: Annotated[Any, Meta(extra_json_schema=_OUTCOME)]
     """`{success: true, result}` or `{success: false, error, code}`"""
 
 

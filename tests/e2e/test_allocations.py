@@ -137,6 +137,10 @@ async def test_what_does_not_fit_is_refused_with_the_reason_and_dry_runs_reserve
     assert await scene.site.call("GET", path) == (200, refused)
     status, tried = await scene.site.call("POST", "/api/allocations", {"requirements": NEED, "dryRun": True})
     assert (status, tried["dryRun"], tried["allocation"]["fulfilled"]) == (200, True, True)
+    path = f"/api/allocations/{tried['allocation']['id']}"
+    for method, where in (("DELETE", path), ("POST", path + "/renew")):
+        status, error = await scene.site.call(method, where)
+        assert (status, error["code"]) == (409, "REQUEST_CONFLICT"), "there is nothing to give back"
     assert (await scene.site.call("GET", "/api/allocations"))[1]["total"] == 0
 
 
