@@ -43,7 +43,7 @@ T = TypeVar("T")
 class Submission(Task, frozen=True, rename="camel", kw_only=True):
     """The body of a submission: a task that need not say whose it is, nor have an id."""
 
-    id: Name = ""
+    id: Name = msgspec.field(default_factory=lambda: str(uuid4()))
     submitter_id: Name = SUBMITTER
 
 
@@ -166,8 +166,7 @@ def _submission(body: bytes) -> Task:
         if "missing required field `task`" not in str(error):
             raise
         given = decode_body(Submission, body)
-    fields = {name: getattr(given, name) for name in Task.__struct_fields__}
-    return Task(**{**fields, "id": given.id or str(uuid4())})
+    return Task(**{name: getattr(given, name) for name in Task.__struct_fields__})
 
 
 def _standing(submitter_id: str, task_id: str, state: TaskState, result: bytes) -> TaskStanding:

@@ -62,6 +62,8 @@ def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
         return _from_client.decode(data)
     except msgspec.ValidationError as error:
         text = str(error)
+        if _WHOLE.match(text) and (whole := _with_whole_numbers(data)):
+            return decode_from_client(whole)
         if _REQUIREMENTS.search(text):
             raise BadRequirements(text) from None
         raise BadMessage(text) from None
@@ -74,21 +76,24 @@ def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
 def decode_body(kind: type[T], data: bytes) -> T:
     """The body of a REST request; raises BadMessage, or BadRequirements when only these are wrong."""
     try:
-        return _decode_with_whole_numbers(kind, data)
+        return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise (BadRequirements if _REQUIREMENTS.search(str(error)) else BadMessage)(str(error)) from None
+        text = str(error)
+        if _WHOLE.match(text) and (whole := _with_whole_numbers(data)):
+            return decode_body(kind, whole)
+        raise (BadRequirements if _REQUIREMENTS.search(text) else BadMessage)(text) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(str(error)) from None
 
 
-def _decode_with_whole_numbers(kind: type[T], data: bytes) -> T:
-    """To JSON 3.0 is 3, and there are languages that write it so; to msgspec it is no integer."""
+def _with_whole_numbers(data: str | bytes) -> bytes:
+    """The same with 3 for 3.0: to JSON they are one, to msgspec they are not; empty where nothing changes."""
     try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError as error:
-        if not _WHOLE.match(str(error)):
-            raise
-    return msgspec.convert(_whole(msgspec.json.decode(data)), kind)
+        value = msgspec.json.decode(data)
+        before, after = encode(value), encode(_whole(value))
+    except RecursionError:
+        return b""
+    return b"" if before == after else after
 
 
 def _whole(value: Any) -> Any:

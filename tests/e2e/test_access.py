@@ -180,6 +180,12 @@ async def test_a_browser_shows_a_ticket_once(guarded: Any) -> None:
             await connect(url, subprotocols=[Subprotocol("rpn"), Subprotocol(ticket)])
 
 
+async def test_a_ticket_for_no_time_at_all_is_refused(guarded: Any) -> None:
+    async with guarded() as pool:
+        answer = await pool.ask("POST", "/api/tickets", lastsS=5e-324)
+        assert (answer.status_code, answer.json()["code"]) == (400, "BAD_MESSAGE")
+
+
 async def test_an_observer_sees_no_addresses(guarded: Any) -> None:
     async with guarded() as pool:
         device, observer = [(await pool.token(kind))["token"] for kind in ("device", "observer")]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.cluster import Cluster, clean_environment, running
 
-EXAMPLES = 12
+EXAMPLES = 10
 """made up for each operation, beside those that cover every edge of its schema"""
 TIME_LIMIT_S = 120
 

@@ -269,3 +269,29 @@ def test_plain_records_come_back_as_tuples_and_bytes(value: Any) -> None:
 
 def test_a_record_has_no_type_that_lua_does_not_know() -> None:
     assert codec.pack([b"a" * 40])[1] == 0xDA, "bytes are packed as a string"
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """JSON has one kind of number, and there are languages that write 3.0 for 3."""
+    task = {"id": "t", "type": "x", "submitterId": "a", "priority": 3.0, "data": {"input": [2.0, 2.5]}}
+    decoded = codec.decode_body(Task, json.dumps(task).encode())
+    assert (decoded.priority, decoded.data["input"]) == (3, [2, 2.5])
+    message = codec.decode_from_client(json.dumps({"type": "task_submit", "task": task}))
+    assert isinstance(message, TaskSubmit)
+    assert message.task == decoded
+
+
+@pytest.mark.parametrize("priority", [2.5, 1e300, [3.0]], ids=str)
+def test_what_is_no_whole_number_is_none_with_a_point_either(priority: Any) -> None:
+    task = {"id": "t", "type": "x", "submitterId": "a", "priority": priority, "retries": 1.0}
+    with pytest.raises(BadMessage, match="priority"):
+        codec.decode_body(Task, json.dumps(task).encode())
+    with pytest.raises(BadMessage, match="priority"):
+        codec.decode_from_client(json.dumps({"type": "task_submit", "task": task}))
+
+
+def test_a_deep_nest_beside_such_a_number_is_an_error_as_any() -> None:
+    nest = "[" * 900 + "]" * 900
+    body = f'{{"id":"t","type":"x","submitterId":"a","priority":3.0,"data":{{"n":{nest}}}}}'
+    with pytest.raises(BadMessage):
+        codec.decode_body(Task, body.encode())
