@@ -47,12 +47,13 @@ def tasks(api: Api, state: str | None, submitter: str | None, limit: int, json_w
     if json_wanted:
         as_json(answer)
     else:
-        table(COLUMNS, [row(each) for each in answer["tasks"]])
+        names = {each["id"]: each["name"] for each in api.get("api", "devices")["devices"]}
+        table(COLUMNS, [row(each, names) for each in answer["tasks"]])
 
 
-def row(task: dict[str, Any]) -> tuple[str, ...]:
-    """One task of `/api/tasks` in words."""
-    progress = task.get("progress")
+def row(task: dict[str, Any], names: dict[str, str]) -> tuple[str, ...]:
+    """One task of `/api/tasks` in words; `names` are those of the devices that are there now, by id."""
+    progress, device_id = task.get("progress"), task.get("deviceId") or ""
     state = (
         f"{task['state']} {progress:.0%}"
         if progress is not None and task["state"] == "running"
@@ -63,7 +64,7 @@ def row(task: dict[str, Any]) -> tuple[str, ...]:
         task["submitterId"],
         task.get("command") or task.get("type", ""),
         state,
-        task.get("deviceName") or task.get("deviceId") or "-",
+        names.get(device_id, device_id[:8]) or "-",
         _age(task.get("submittedAt", "")),
     )
 

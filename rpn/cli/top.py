@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0
 TASKS_SHOWN = 10
-BAR_WIDTH = 10
+BAR_WIDTH = 5
 FULL, EMPTY = "█", "░"
 
 
@@ -52,7 +52,9 @@ async def _watch(server: str, token: str) -> None:
         with closing(Api(server, token=token)) as api, Live(console=console(), screen=True) as live:
             while True:
                 tasks = await asyncio.to_thread(_newest, api)
-                live.update(screen(str(pool), list(await pool.devices()), tasks, rows=live.console.height))
+                live.update(
+                    screen(str(pool).strip("<>"), list(await pool.devices()), tasks, rows=live.console.height)
+                )
                 await asyncio.sleep(REFRESH_S)
 
 
@@ -78,7 +80,8 @@ def screen(title: str, devices: list[Device], tasks: list[dict[str, Any]] | str,
     if len(busiest) > room:
         parts.append(Text(f"and {len(busiest) - room} less busy ones", style="dim"))
     parts.append(Text())
-    parts.append(Text(plain(tasks), style="yellow") if isinstance(tasks, str) else _tasks(tasks))
+    names = {device.id: device.name for device in devices}
+    parts.append(Text(plain(tasks), style="yellow") if isinstance(tasks, str) else _tasks(tasks, names))
     return Group(*parts)
 
 
@@ -101,18 +104,20 @@ def _devices(devices: list[Device]) -> Table:
     return table
 
 
-def _tasks(tasks: list[dict[str, Any]]) -> Table:
+def _tasks(tasks: list[dict[str, Any]], names: dict[str, str]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*TASK_COLUMNS, box=None, pad_edge=False)
     for task in tasks[:TASKS_SHOWN]:
-        table.add_row(*(Text(plain(cell), no_wrap=True, overflow="ellipsis") for cell in task_row(task)))
+        table.add_row(
+            *(Text(plain(cell), no_wrap=True, overflow="ellipsis") for cell in task_row(task, names))
+        )
     return table
 
 
 def bar(used: float, total: float) -> str:
-    """`███░░░░░░░  30 %`; nothing where the total is not known."""
+    """`██░░░  30%`; nothing where the total is not known."""
     if not total:
         return "-"
     part = min(1.0, used / total)

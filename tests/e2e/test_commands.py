@@ -95,6 +95,9 @@ def test_a_command_runs_elsewhere_as_if_it_were_here(pool: Cluster) -> None:
 def test_a_result_is_waited_for(pool: Cluster) -> None:
     told = rpn(pool, "submit", "primes", '{"n": 100}', "--wait")
     assert (told.status, told.out.strip()) == (0, "25"), told.err
+    [device] = json.loads(rpn(pool, "devices", "--json").out)["devices"]
+    [row] = [line.split() for line in rpn(pool, "tasks").out.splitlines() if " primes " in line]
+    assert row[2:5] == ["primes", "succeeded", device["name"]]
 
 
 @pytest.mark.parametrize("words", [["token", "list"], ["token", "create", "join"], ["audit"]])
