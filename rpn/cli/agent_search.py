@@ -84,7 +84,11 @@ def _look() -> list[Heard]:
     if not lan.installed():
         return []
     note("looking for a pool on this network")
-    return asyncio.run(lan.look())
+    try:
+        return asyncio.run(lan.look())
+    except (OSError, RuntimeError) as error:
+        note(f"the network cannot be asked: {error}")
+        return []
 
 
 def _agreed(found: Heard) -> None:

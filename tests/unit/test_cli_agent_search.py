@@ -71,6 +71,18 @@ def test_where_nobody_tells_of_a_pool_the_settings_hold(
     assert "waiting for a pool on this machine" in capsys.readouterr().err
 
 
+def test_a_network_that_cannot_be_asked_tells_of_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def look() -> list[Heard]:
+        raise OSError("no such device")
+
+    hearing(monkeypatch)
+    monkeypatch.setattr(lan, "look", look)
+    assert agent_search.search() is None
+    assert "cannot be asked: no such device" in capsys.readouterr().err
+
+
 def test_where_nobody_sits_it_is_told_what_was_heard_and_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
