@@ -1,4 +1,4 @@
-"""Measures `echo` through a whole pool: a WebSocket to the submitter, two agents, every write on disk."""
+"""Measures tasks that do nothing through a whole pool: two agents, every write on disk; then others."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import psutil
+import redis
 import uvloop
 
+from bench.tasks.calls import measure_calls
+from bench.tasks.peers.race import race
 from bench.tasks.submitter import Submitter
+from rpn.store.embedded.place import Place
 from tests.support.cluster import Cluster, clean_environment, device_ids, role_of, running, wait_for
 
 
@@ -27,24 +31,34 @@ class Measured(NamedTuple):
     p99_ms: float
     cpu_us: dict[str, float]
     """by role: processor time for one task"""
+    store_ms: float
+    """the store's own share of one task's time: running commands, and waiting for its disk"""
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=10)
     options.add_argument("--in-flight", type=int, nargs="+", default=[1, 1000])
+    options.add_argument("--calls", type=int, default=2000, help="Python calls through rpn.Executor; 0: none")
+    options.add_argument(
+        "--peers", type=int, default=1000, help="tasks for each of the others; 0: leave them out"
+    )
     given = options.parse_args()
     with two_agents() as cluster:
-        print(f"{'in flight':>9} {'tasks/s':>9} {'p50 ms':>8} {'p99 ms':>8}  processor time a task, µs")
         for in_flight in given.in_flight:
             show(in_flight, uvloop.run(measure(cluster, in_flight, given.seconds)))
+        if given.calls:
+            measure_calls(cluster, given.calls)
+    for peer in race(given.peers) if given.peers else ():
+        print(peer.told, flush=True)
 
 
 @contextmanager
 def two_agents() -> Iterator[Cluster]:
     """`rpn up` with its agent, and one more."""
-    with TemporaryDirectory() as folder, running(Path(folder) / "data") as cluster:
-        settings = {"RPN_SERVER": cluster.urls[0].replace("http", "ws") + "/ws"}
+    with TemporaryDirectory() as folder, running(Path(folder) / "data", RPN_ALLOW_PYTHON="yes") as cluster:
+        url = cluster.urls[0].replace("http", "ws") + "/ws"
+        settings = {"RPN_SERVER": url, "RPN_ALLOW_PYTHON": "yes"}
         command = [sys.executable, "-P", "-m", "agent"]
         environment = clean_environment({**settings, "RPN_DATA_DIR": f"{folder}/agent"})
         second = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
@@ -60,14 +74,23 @@ async def measure(cluster: Cluster, in_flight: int, seconds: float) -> Measured:
     submitter = Submitter(cluster.urls[0].replace("http", "ws") + "/ws")
     await submitter.connect()
     await submitter.run(in_flight=in_flight, seconds=1)
-    before = cpu_s()
+    before, store_before_s = cpu_s(), store_s(cluster)
     rate = await submitter.run(in_flight=in_flight, seconds=seconds)
     used = {role: 1e6 * (after_s - before.get(role, 0.0)) for role, after_s in cpu_s().items()}
     took_ms = sorted(1000 * each for each in submitter.latencies_s)
     await submitter.close()
     count = len(took_ms)
     by_role = {role: us / count for role, us in used.items()}
-    return Measured(rate, statistics.median(took_ms), took_ms[count * 99 // 100], by_role)
+    store_ms = 1000 * (store_s(cluster) - store_before_s) / count
+    return Measured(rate, statistics.median(took_ms), took_ms[count * 99 // 100], by_role, store_ms)
+
+
+def store_s(cluster: Cluster) -> float:
+    """Seconds that the store has spent on commands and on its disk; 0 if it does not tell."""
+    with redis.Redis(unix_socket_path=str(Place(cluster.data_dir).socket)) as store:
+        told = store.info("stats")
+    spent = told.get("eventloop_duration_cmd_sum", 0) + told.get("eventloop_duration_aof_sum", 0)
+    return float(spent) / 1e6
 
 
 def cpu_s() -> dict[str, float]:
@@ -87,7 +110,10 @@ def cpu_s() -> dict[str, float]:
 def show(in_flight: int, found: Measured) -> None:
     used = ", ".join(f"{role} {us:.0f}" for role, us in sorted(found.cpu_us.items()) if us >= 1)
     print(
-        f"{in_flight:>9,} {found.rate:>9,.0f} {found.p50_ms:>8.2f} {found.p99_ms:>8.2f}  {used}", flush=True
+        f"echo, {in_flight:,} in flight: {found.rate:,.0f} a second, p50 {found.p50_ms:.2f} ms, "
+        f"p99 {found.p99_ms:.2f} ms, {found.store_ms:.2f} ms each in the store\n"
+        f"    processor time of one, µs: {used}; together {sum(found.cpu_us.values()):.0f}",
+        flush=True,
     )
 
 

@@ -1,0 +1,1 @@
+"""Others that run tasks, doing nothing in the same conditions: two workers, every write on disk."""
