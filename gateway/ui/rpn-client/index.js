@@ -289,7 +289,7 @@ export class Pool {
   }
 
   /** Have a device run `command` on `input`; the same `id` never runs a second task. */
-  submit(command, input = null, { id = newId(), requirements = { cpu: 10 }, onProgress, ...more } = {}) {
+  submit(command, input = null, { id = newId(), requirements = {}, onProgress, ...more } = {}) {
     this._mustBeDevice();
     const data = { command, input };
     const task = { id, type: "compute", submitterId: this.deviceId, requirements, data, ...more };
