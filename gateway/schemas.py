@@ -14,9 +14,24 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
+from rpn.codec import INTEGERS
+
 Schema = dict[str, Any]
 
 TEMPLATE = "#/components/schemas/{name}"
+_JSON = {"$ref": TEMPLATE.format(name="Json")}
+JSON_VALUE: Schema = {
+    "description": "Any JSON; what has more than 64 bits must be written with a point or an exponent.",
+    "anyOf": [
+        {"type": ["null", "boolean", "string"]},
+        {"type": "integer", "minimum": INTEGERS.start, "maximum": INTEGERS.stop - 1},
+        {"type": "number"},
+        {"type": "array", "items": _JSON},
+        {"type": "object", "additionalProperties": _JSON},
+    ],
+}
+PAYLOADS = {"Task": "data", "Submission": "data"}
+"""what `check_payload` checks: by the struct's name, the field's"""
 
 
 def schemas_of(types: Iterable[Any]) -> tuple[list[Schema], dict[str, Schema]]:
@@ -27,6 +42,9 @@ def schemas_of(types: Iterable[Any]) -> tuple[list[Schema], dict[str, Schema]]:
         if {field.encode_name for field in fields(kind)} <= properties.keys():
             for name, note in _notes(kind).items():
                 properties[name]["description"] = note
+    for name in PAYLOADS.keys() & components.keys():
+        components[name]["properties"][PAYLOADS[name]]["additionalProperties"] = _JSON
+        components["Json"] = JSON_VALUE
     return [_published(each) for each in found], _published(components)
 
 
