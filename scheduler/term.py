@@ -130,6 +130,7 @@ class Term:
                 stored = await self._submitted(intaken.tasks)
                 self._matchmaker.hear(intaken.requests, intaken.tasks, stored)
                 self._wake.set()
+                await asyncio.sleep(0)  # what was read is decided and on its way before we ask for more
 
     async def _submitted(self, entries: list[tuple[str, TaskStreamEntry]]) -> dict[TaskKey, StoredTask]:
         """The tasks that these entries submit, unless the entry has it all."""
