@@ -34,9 +34,17 @@ class Mix(NamedTuple):
     demands: list[tuple[int, float, float, int]]
 
 
+_OF_ALL_SIZES = [(4, 4, 16, 0), (3, 8, 32, 0), (1, 16, 128, 0), (2, 16, 64, 1)]
+
 MIXES = {
+    # cores are what runs out first, and two thirds of the GPUs are asked for
     "mixed": Mix(
-        [(4, 4, 16, 0), (3, 8, 32, 0), (1, 16, 128, 0), (2, 16, 64, 1)],
+        _OF_ALL_SIZES,
+        [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (1, 4, 16, 1)],
+    ),
+    # the same, but more GPUs are asked for than there are: they make three fifths of what is counted
+    "GPUs short": Mix(
+        _OF_ALL_SIZES,
         [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (2, 4, 16, 1)],
     ),
     "GPU-heavy": Mix(
@@ -182,7 +190,10 @@ def main() -> None:
     for name, mix in MIXES.items():
         for load in LOADS:
             parts = {each: served(mix, load, choose, seed=7) for each, choose in CHOOSERS.items()}
-            print(f"{name}, load {load}: " + ", ".join(f"{each} {part:.1%}" for each, part in parts.items()))
+            text = ", ".join(f"{each} {part:.1%}" for each, part in parts.items())
+            ahead = [100 * (parts["ours"] - parts[each]) for each in list(CHOOSERS)[2:]]
+            points = f"{ahead[0]:+.1f} points to Nomad's scoring, {ahead[1]:+.1f} to LeastAllocated"
+            print(f"{name}, load {load}: {text}; {points}", flush=True)
     for count in SIZES:
         print(f"{count:>7} devices: {pairs_per_s(count):>8,.0f} pairs a second of processor time")
     chance = random.Random(1)
