@@ -37,15 +37,15 @@ class Mix(NamedTuple):
 _OF_ALL_SIZES = [(4, 4, 16, 0), (3, 8, 32, 0), (1, 16, 128, 0), (2, 16, 64, 1)]
 
 MIXES = {
-    # cores are what runs out first, and two thirds of the GPUs are asked for
+    # GPUs run out first, and make three fifths of what is counted
     "mixed": Mix(
         _OF_ALL_SIZES,
-        [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (1, 4, 16, 1)],
-    ),
-    # the same, but more GPUs are asked for than there are: they make three fifths of what is counted
-    "GPUs short": Mix(
-        _OF_ALL_SIZES,
         [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (2, 4, 16, 1)],
+    ),
+    # the same, but cores run out first: two thirds of the GPUs are asked for
+    "cores short": Mix(
+        _OF_ALL_SIZES,
+        [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (1, 4, 16, 1)],
     ),
     "GPU-heavy": Mix(
         [(3, 8, 32, 0), (2, 16, 64, 1)],
