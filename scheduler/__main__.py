@@ -14,7 +14,7 @@ from rpn.service import stop_on_signals
 from rpn.settings import SchedulerSettings, load
 from scheduler import app
 
-GC_THRESHOLD = (50_000, 20, 50)
+GC_THRESHOLD = (300_000, 20, 50)
 """how many new objects between two collections; what is queued and held is many that all stay"""
 
 
