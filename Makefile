@@ -53,6 +53,7 @@ bench: .venv/.dev ## measure: how soon a pool serves, what it costs when idle, h
 	$(BIN)/python -m bench.scheduler
 	$(BIN)/python -m bench.scheduler.backlog
 	$(BIN)/python -m bench.tasks
+	$(BIN)/python -m bench.agent
 	$(BIN)/python -m bench.access
 	$(BIN)/python -m bench.placement
 	@$(MAKE) --no-print-directory bench-fanout
