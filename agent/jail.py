@@ -38,7 +38,12 @@ def interpreter() -> list[str]:
 
 @cache
 def system() -> landlock.Places:
-    """What all tasks may read, opened; asked for once before there are tasks."""
+    """What all tasks may read, opened; asked for once before there are tasks.
+
+    What `confine` imports is imported with it: every child would do so anew, before it becomes its task.
+    """
+    if sys.platform != "win32":
+        from agent import rlimits  # noqa: F401
     return landlock.Places(SYSTEM if landlock.version() else ())
 
 

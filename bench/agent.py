@@ -1,4 +1,4 @@
-"""What an agent adds to the work it is given: warm built-ins and functions, and a command beside a bare spawn."""
+"""What an agent adds to the work it is given: built-ins, and a command beside a bare spawn."""
 
 from __future__ import annotations
 
