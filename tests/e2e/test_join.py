@@ -41,7 +41,8 @@ async def agent(data_dir: Path, **settings: object) -> AsyncIterator[psutil.Proc
     try:
         yield psutil.Process(process.pid)
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
