@@ -15,6 +15,7 @@ import msgspec
 
 from rpn.errors import BadSettings
 from rpn.model import Name
+from rpn.whole_file import write_whole
 
 if sys.platform != "win32":
     import fcntl
@@ -35,13 +36,7 @@ def device_id(data_dir: Path, *, chosen: str = "") -> str:
     if kept:
         return _valid(kept, str(path))
     made = str(uuid.uuid4())
-    fresh = path.with_suffix(".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(made + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    write_whole(path, f"{made}\n".encode(), lasting=True)
     return made
 
 

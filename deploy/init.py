@@ -13,6 +13,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from rpn.exposure import WARNING, is_loopback
 from rpn.tokens import TokenKind, make_token
 
 RIGHTS = (
@@ -62,18 +63,15 @@ FILES = {
     "password": "{password}\n",
 }
 """the password comes last: where it is, everything is"""
-LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
 def check_published(environ: dict[str, str]) -> None:
     """End, with both remedies, if other machines would reach a pool that asks nobody who they are."""
     published = environ["RPN_PUBLISH"]
+    here = is_loopback(published.rpartition(":")[0].strip("[]"))
     asks = environ.get("RPN_AUTH") == "token"
-    if not (asks or published.startswith(LOOPBACK) or environ.get("RPN_INSECURE_OPEN") == "yes"):
-        sys.exit(
-            f"init: RPN_PUBLISH={published} lets other machines in, and nobody would be asked who they are: "
-            "set RPN_AUTH=token, or RPN_INSECURE_OPEN=yes if all who can reach it may use this pool"
-        )
+    if not (here or asks or environ.get("RPN_INSECURE_OPEN") == "yes"):
+        sys.exit(f"init: RPN_PUBLISH={published} {WARNING}")
 
 
 def write_passwords(folder: Path, *, net: str) -> bool:

@@ -104,8 +104,8 @@ class TaskRoutes:
         return json_response(TaskPage(tasks=page.tasks, cursor=page.cursor))
 
     async def _get(self, request: Request) -> Response:
-        wait_s = query_of(OneTask, request).wait_s
-        name = await self._named(request)
+        asked = query_of(OneTask, request)
+        wait_s, name = asked.wait_s, await self._named(request, asked)
         info = await self._index.get(*name)
         if wait_s and not info.state.final:
             await self.waits.over(name, within_s=wait_s)
@@ -129,18 +129,17 @@ class TaskRoutes:
 
     async def _cancel(self, request: Request) -> Response:
         """202 when it will end soon, 200 when it is over already."""
-        submitter_id, task_id = await self._named(request)
+        submitter_id, task_id = await self._named(request, query_of(WhoseTask, request))
         answer = await self._run(self._tasks.cancel(submitter_id, task_id, mark_ms=0))
         if answer.state is None:
             raise NotFound(f"{submitter_id} has no task {task_id}")
         body = _standing(submitter_id, task_id, answer.state, answer.result)
         return json_response(body, status=200 if answer.state.final else 202)
 
-    async def _named(self, request: Request) -> tuple[str, str]:
+    async def _named(self, request: Request, whose: WhoseTask) -> tuple[str, str]:
         """(submitter, id) of the task that the path names."""
         task_id = request.path_params["id"]
-        submitter_id = query_of(WhoseTask, request).submitter
-        return submitter_id or await self._index.submitter(task_id), task_id
+        return whose.submitter or await self._index.submitter(task_id), task_id
 
     async def _run(self, step: Step[T]) -> T:
         """The answer of a step. Raises what it was refused with."""

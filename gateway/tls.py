@@ -5,15 +5,13 @@ from __future__ import annotations
 import ssl
 
 from rpn.errors import BadSettings
-from rpn.settings import GatewaySettings
+from rpn.settings import GatewaySettings, speaks_tls
 
 
 def tls_context(settings: GatewaySettings) -> ssl.SSLContext | None:
     """What encrypts its connections, of TLS 1.2 at least; None if it speaks plainly. Raises BadSettings."""
-    if not (settings.tls_cert or settings.tls_key):
+    if not speaks_tls(settings):
         return None
-    if not (settings.tls_cert and settings.tls_key):
-        raise BadSettings("RPN_TLS_CERT, RPN_TLS_KEY: a certificate and its key come together")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

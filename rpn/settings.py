@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from rpn.environ import told
 from rpn.errors import BadSettings
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -166,6 +167,13 @@ class UpSettings(Settings, frozen=True, kw_only=True):
     tls_key: str = ""
 
 
+def speaks_tls(settings: GatewaySettings | UpSettings) -> bool:
+    """Whether a certificate is named. Raises BadSettings without its key, and the other way round."""
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise BadSettings("RPN_TLS_CERT, RPN_TLS_KEY: a certificate and its key come together")
+    return bool(settings.tls_cert)
+
+
 SERVICES = (GatewaySettings, SchedulerSettings, AgentSettings, UpSettings)
 
 S = TypeVar("S", bound=Settings)
@@ -175,7 +183,7 @@ def load(kind: type[S], environ: Mapping[str, str], **flags: Any) -> S:
     """The settings of one service; a flag that is None was not given. Raises BadSettings."""
     values: dict[str, Any] = {}
     for name in kind.__struct_fields__:
-        found = _from_environ(name, environ)
+        found = told(variable(name), environ)
         if found is not None:
             values[name] = found
     values.update((name, flag) for name, flag in flags.items() if flag is not None)
@@ -188,16 +196,6 @@ def load(kind: type[S], environ: Mapping[str, str], **flags: Any) -> S:
 def variable(field_name: str) -> str:
     """The environment variable of a field."""
     return f"RPN_{field_name.upper()}"
-
-
-def _from_environ(name: str, environ: Mapping[str, str]) -> str | None:
-    path = environ.get(variable(name) + "_FILE")
-    if path:
-        try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadSettings(f"{variable(name)}_FILE: {error}") from None
-    return environ.get(variable(name))
 
 
 def _named(text: str, kind: type[Settings]) -> str:

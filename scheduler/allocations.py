@@ -14,10 +14,10 @@ from rpn.store.records import (
 )
 from scheduler.demand import Demand, demand_of
 from scheduler.desk import Desk
-from scheduler.excuses import Excuses
 from scheduler.holding import ALLOCATION, Holding
 from scheduler.holdings import Holder, Holdings
 from scheduler.placement import find
+from scheduler.rate import Rate
 from scheduler.replacing import Replacing
 from scheduler.replies import Replies
 from scheduler.shortfall import explain
@@ -68,7 +68,8 @@ class Allocations:
         self.held = Holdings(desk.ledger)
         self.holding = Holding(desk, self.held, self._replies)
         self.replacing = Replacing(desk, self.held, self.holding, self._replies)
-        self._excuses = Excuses()
+        self._excuses = Rate()
+        """reasons made up for nobody but the news: each takes a look at every device"""
         self._waiting: list[Pending] = []
         self._later: list[tuple[str, ReleaseEntry | RenewEntry]] = []
         self._fresh: set[str] = set()

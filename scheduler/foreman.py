@@ -114,7 +114,7 @@ class Foreman:
             self.reconcile(now_ms)
             return
         decision = self._docket.note()
-        decision.entries.append(entry_id)
+        decision.task_entry_processed(entry_id)
         if isinstance(entry, SubmitEntry):
             self._submit(entry, stored or _told(entry_id, entry), now_ms)
         elif isinstance(entry, CancelEntry):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rpn.store.records import AllocationRecord
 from scheduler.amounts import Amounts, amounts_of
 from scheduler.ledger import Ledger
+from scheduler.tally import Tally
 
 Holder = tuple[str, bool]
 """a requester's id, and whether it is a caller rather than a device"""
@@ -19,7 +20,7 @@ class Holdings:
         self._ledger = ledger
         self._records: dict[str, AllocationRecord] = {}
         self._held_by: dict[Holder, dict[str, None]] = {}
-        self._reserved = [0, 0, 0, 0]
+        self._reserved = Tally()
 
     def __len__(self) -> int:
         return len(self._records)
@@ -33,7 +34,7 @@ class Holdings:
     @property
     def reserved(self) -> Amounts:
         """By all allocations together."""
-        return Amounts(*self._reserved)
+        return self._reserved.amounts
 
     def get(self, allocation_id: str) -> AllocationRecord | None:
         return self._records.get(allocation_id)
@@ -72,7 +73,7 @@ class Holdings:
         for share in record.shares:
             amounts = amounts_of(share)
             self._ledger.reserve(record.id, share.device_id, amounts)
-            self._count(amounts, 1)
+            self._reserved.add(amounts)
 
     def drop(self, record: AllocationRecord) -> None:
         """It is held no longer."""
@@ -86,15 +87,7 @@ class Holdings:
     def _free(self, record: AllocationRecord) -> None:
         self._ledger.release(record.id)
         for share in record.shares:
-            self._count(amounts_of(share), -1)
-
-    def _count(self, amounts: Amounts, sign: int) -> None:
-        reserved = self._reserved
-        cpu, memory, storage, gpu = amounts
-        reserved[0] += sign * cpu
-        reserved[1] += sign * memory
-        reserved[2] += sign * storage
-        reserved[3] += sign * gpu
+            self._reserved.take(amounts_of(share))
 
 
 def holder_of(record: AllocationRecord) -> Holder:

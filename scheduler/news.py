@@ -8,10 +8,7 @@ from typing import Any
 
 from rpn.messages import PoolEvent
 from rpn.replica import iso
-
-RATE_LIMIT = 20
-"""events of one kind within a second"""
-SPAN_MS = 1000
+from scheduler.rate import LIMIT, Rate
 
 
 class News:
@@ -19,7 +16,7 @@ class News:
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
-        self._told_ms: dict[str, deque[int]] = {}
+        self._rates: dict[str, Rate] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -32,7 +29,7 @@ class News:
         """The same, for what stands ready."""
         waiting = self._waiting.get(kind)
         if waiting is None:
-            waiting = self._waiting[kind] = deque(maxlen=RATE_LIMIT)
+            waiting = self._waiting[kind] = deque(maxlen=LIMIT)
         waiting.append((at_ms, what))
 
     def due(self, now_ms: int) -> list[PoolEvent]:
@@ -41,10 +38,9 @@ class News:
 
     def _due(self, kind: str, now_ms: int) -> Iterator[PoolEvent]:
         waiting = self._waiting[kind]
-        told_ms = self._told_ms.setdefault(kind, deque(maxlen=RATE_LIMIT))
-        while waiting and (len(told_ms) < RATE_LIMIT or told_ms[0] <= now_ms - SPAN_MS):
+        rate = self._rates.setdefault(kind, Rate())
+        while waiting and rate.admits(now_ms):
             at_ms, what = waiting.popleft()
-            told_ms.append(now_ms)
             yield PoolEvent(kind=kind, at=iso(at_ms), **what)  # type: ignore[arg-type]
         if not waiting:
             del self._waiting[kind]

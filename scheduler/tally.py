@@ -1,4 +1,4 @@
-"""Amounts that grow and shrink with every attempt, and how many attempts they are."""
+"""Amounts that grow and shrink with every attempt or share, and how many of those they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scheduler.amounts import Amounts
 
 
 class Tally:
-    """A sum in plain ints: there is one for every submitter, and each task changes it twice."""
+    """A sum in plain ints: each task changes two of them twice, each share of an allocation one."""
 
     __slots__ = ("count", "cpu", "gpu", "memory", "storage")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 
+from rpn.exposure import is_loopback
+
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def near(host: str) -> str:
@@ -15,7 +16,7 @@ def near(host: str) -> str:
 
 def far(host: str) -> str | None:
     """Where another machine reaches what listens on `host`; None if none can."""
-    if host in LOOPBACK or host.startswith("127."):
+    if is_loopback(host):
         return None
     return _own_address() if host in EVERYWHERE else host
 

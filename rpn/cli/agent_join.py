@@ -53,10 +53,8 @@ def join(
     environ = with_flags(os.environ, {"server": url, "data_dir": data_dir or given, **flags})
     environ.pop("RPN_TOKEN", None)
     environ.pop("RPN_TOKEN_FILE", None)
-    command = [
-        *module_command("agent.join"),
-        *([pin] if pin else []),
-    ]  # what makes a device is the agent's business
+    command = module_command("agent.join")  # what makes a device is the agent's business
+    command += [pin] if pin else []
     said = _join_token(token_file) + "\n"
     done = subprocess.run(command, env=environ, input=said, text=True, check=False)  # noqa: S603 - no shell
     raise SystemExit(done.returncode)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
 import socket
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rpn.errors import BadSettings, ServerFailed
+from rpn.whole_file import write_whole
 
 LASTS_DAYS = 3650
 LATE_CLOCK = datetime.timedelta(days=1)
@@ -41,8 +41,8 @@ def cert_files(data_dir: Path, address: str | None) -> CertFiles:
         return found
     try:
         cert, key = _made(_names(address))
-        _write(found.key, key, 0o600)
-        _write(found.cert, cert, 0o644)
+        write_whole(found.key, key)
+        write_whole(found.cert, cert, mode=0o644)
     except OSError as error:
         raise ServerFailed(f"cannot keep a certificate in {data_dir}: {error.strerror}") from None
     return found
@@ -84,12 +84,3 @@ def _name(text: str) -> Any:
         return x509.IPAddress(ip_address(text))
     except ValueError:
         return x509.DNSName(text)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Whole or not at all, and never readable by more than `mode` says."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-    beside.replace(path)

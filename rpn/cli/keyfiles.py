@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from rpn.errors import ServerFailed
 from rpn.tokens import TokenKind, make_token, parse_token
+from rpn.whole_file import write_whole
 
 
 class KeyFiles(NamedTuple):
@@ -30,7 +30,7 @@ def key_files(data_dir: Path) -> KeyFiles:
     )
     try:
         tokens = [_kept(found.admin, TokenKind.ADMIN), _kept(found.agent, TokenKind.DEVICE)]
-        _write(found.seeds, "\n".join(tokens))
+        write_whole(found.seeds, "".join(f"{token}\n" for token in tokens).encode())
     except OSError as error:
         raise ServerFailed(f"cannot keep tokens in {data_dir}: {error.strerror}") from None
     return found
@@ -41,14 +41,5 @@ def _kept(path: Path, kind: TokenKind) -> str:
     if path.exists():
         return parse_token(path.read_text(encoding="utf-8")).text
     token = make_token(kind)
-    _write(path, token.text)
+    write_whole(path, f"{token.text}\n".encode())
     return token.text
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    beside.replace(path)

@@ -84,11 +84,15 @@ class Plan:
 
     def _how_to_ask(self) -> list[str]:
         """What asks this pool; a token comes from its file, because everybody sees a command line."""
-        known = f"RPN_SERVER_CERT_FILE={self.certificate.cert} " if self.certificate is not None else ""
         if self.keys is None:
             trusting = f"--cacert {self.certificate.cert} " if self.certificate is not None else ""
             return [f"curl {trusting}{self.web}/api/{what}" for what in ("devices", "resources")]
-        return [f"{known}rpn devices --server {self._near} --token-file {self.keys.admin}"]
+        return [f"{self._known}rpn devices --server {self._near} --token-file {self.keys.admin}"]
+
+    @property
+    def _known(self) -> str:
+        """What a command needs before it, so that it knows our certificate."""
+        return f"RPN_SERVER_CERT_FILE={self.certificate.cert} " if self.certificate is not None else ""
 
     @property
     def _near(self) -> str:
@@ -107,13 +111,12 @@ class Plan:
         there = netloc(address, self.ports[0])
         if self.keys is None:
             return [f"rpn agent --server ws{self._s}://{there}/ws   (there)"]
-        known, pinned = "", there
+        pinned = there
         if self.certificate is not None:
-            known = f"RPN_SERVER_CERT_FILE={self.certificate.cert} "
             pinned = f"https://{there} --pin {fingerprint(self.certificate.text)}"
         asked = f"--server {self._near} --token-file {self.keys.admin}"
         return [
-            f"{known}rpn token create join {asked}   (here: prints a token)",
+            f"{self._known}rpn token create join {asked}   (here: prints a token)",
             f"rpn agent join {pinned} && rpn agent   (there: asks for it)",
         ]
 

@@ -15,9 +15,17 @@ from rpn import __version__
 from rpn.cli.flags import flags_for, with_flags
 from rpn.cli.lan import require_lan_extra
 from rpn.cli.server_extra import require_server_extra
-from rpn.errors import BadSettings, ServerFailed
+from rpn.errors import ServerFailed
 from rpn.exposure import check_exposure
-from rpn.settings import AgentSettings, GatewaySettings, SchedulerSettings, StoreSettings, UpSettings, load
+from rpn.settings import (
+    AgentSettings,
+    GatewaySettings,
+    SchedulerSettings,
+    StoreSettings,
+    UpSettings,
+    load,
+    speaks_tls,
+)
 
 if TYPE_CHECKING:
     from rpn.cli.certfiles import CertFiles
@@ -117,9 +125,7 @@ def _certificate(settings: UpSettings, data_dir: Path) -> CertFiles | None:
     from rpn.cli.certfiles import CertFiles, cert_files
     from rpn.client.trust import rely_on
 
-    if settings.tls_cert or settings.tls_key:
-        if not (settings.tls_cert and settings.tls_key):
-            raise BadSettings("RPN_TLS_CERT, RPN_TLS_KEY: a certificate and its key come together")
+    if speaks_tls(settings):
         found = CertFiles(Path(settings.tls_cert).absolute(), Path(settings.tls_key).absolute())
     elif settings.tls == "yes":
         found = cert_files(data_dir, far(settings.host))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 
 from rpn.errors import BadSettings
 from rpn.proof import signed_text
+from rpn.whole_file import write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -80,11 +80,5 @@ def kept(data_dir: Path) -> Credential | None:
 def keep(data_dir: Path, credential: Credential) -> Path:
     """Write it where only its owner reads it, whole or not at all. Raises OSError."""
     path = data_dir / FILE_NAME
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(credential) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_whole(path, msgspec.json.encode(credential) + b"\n", lasting=True)
     return path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from rpn.environ import told
 from rpn.errors import BadSettings
 
 DEFAULT_PORT = 3000
@@ -20,13 +20,7 @@ def told_server() -> str:
 
 def told_token() -> str:
     """The token that the environment holds, or the file it names. Raises BadSettings."""
-    path = os.environ.get("RPN_TOKEN_FILE")
-    if not path:
-        return os.environ.get("RPN_TOKEN", "")
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"RPN_TOKEN_FILE: {error}") from None
+    return told("RPN_TOKEN", os.environ) or ""
 
 
 def parse_servers(text: str) -> list[str]:

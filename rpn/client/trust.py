@@ -6,10 +6,10 @@ import hashlib
 import os
 import ssl
 from functools import lru_cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from rpn.client.servers import parse_servers
+from rpn.environ import told
 from rpn.errors import BadSettings, RPNError
 
 VARIABLE = "RPN_SERVER_CERT"
@@ -30,13 +30,13 @@ def client_tls() -> ssl.SSLContext:
     Where RPN_SERVER_CERT (or the file that RPN_SERVER_CERT_FILE names) holds a certificate, the
     server must show that very one, under whatever name it is reached. Raises BadSettings.
     """
-    certificate = _told()
+    certificate = told(VARIABLE, os.environ)
     return _only(certificate) if certificate else ssl.create_default_context()
 
 
 def rely_on(certificate: str) -> None:
     """Have this process take for its server who shows this certificate (PEM), unless told otherwise."""
-    if certificate and not _told():
+    if certificate and not told(VARIABLE, os.environ):
         os.environ[VARIABLE] = certificate
 
 
@@ -61,16 +61,6 @@ def fetch(server: str, pin: str) -> str:
     if fingerprint(shown) != _PIN + pin.lower().removeprefix(_PIN).replace(":", ""):
         raise WrongCertificate(f"{parts.netloc} shows another certificate: {fingerprint(shown)}")
     return shown
-
-
-def _told() -> str:
-    path = os.environ.get(f"{VARIABLE}_FILE")
-    if not path:
-        return os.environ.get(VARIABLE, "")
-    try:
-        return Path(path).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{VARIABLE}_FILE: {error}") from None
 
 
 @lru_cache(maxsize=4)

@@ -109,8 +109,7 @@ class Packing:
     def _say(self, number: int, words: tuple[Any, ...]) -> None:
         column = self._columns.get(words[:2])
         if column is not None and not (column is self._held and words[2] in self._freed):
-            column.values += words[2:]
-            column.of.append(number)
+            column.add(number, words[2:])
             if words[0] == "HDEL":
                 self._freed.add(words[2])
         elif words[1] == "due":

@@ -8,17 +8,7 @@ from rpn.messages import ResourceAllocation
 from rpn.model import Requirements
 from rpn.settings import SchedulerSettings
 from rpn.store.records import ReleaseEntry, RequestEntry
-from tests.support.scheduling import CORE, FakeStore, Leadership, resources, small_pool
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def leads(store: FakeStore) -> Leadership:
-    return small_pool(store)
+from tests.support.scheduling import CORE, FakeStore, Leadership, resources
 
 
 def test_a_request_is_answered_once_with_its_share_reserved(store: FakeStore, leads: Leadership) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from rpn.codec import encode
 from rpn.messages import TaskCancelled, TaskProgress, TaskResultMessage
@@ -17,19 +16,8 @@ from tests.support.scheduling import (
     FakeStore,
     Leadership,
     resources,
-    small_pool,
     task,
 )
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def leads(store: FakeStore) -> Leadership:
-    return small_pool(store)
 
 
 def test_a_task_goes_through_its_life_and_its_result_comes_home(store: FakeStore, leads: Leadership) -> None:

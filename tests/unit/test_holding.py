@@ -5,24 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from rpn.messages import AllocationUpdate, Error
 from rpn.model import DeviceLoad, Requirements
 from rpn.settings import SchedulerSettings
 from rpn.store.records import Call, HoldersEntry, ReleaseEntry, RenewEntry, RequestEntry
 from scheduler.amounts import Amounts
-from tests.support.scheduling import CORE, FakeStore, Leadership, resources, small_pool
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def leads(store: FakeStore) -> Leadership:
-    return small_pool(store)
+from tests.support.scheduling import CORE, FakeStore, Leadership, resources
 
 
 def call(store: FakeStore, name: str, need: Requirements = CORE, **more: Any) -> None:

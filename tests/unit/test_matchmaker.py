@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from rpn.model import Requirements, TaskState
 from rpn.store.records import DoneEntry
-from tests.support.scheduling import CORE, GOOD, FakeStore, Leadership, resources, small_pool, task
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def leads(store: FakeStore) -> Leadership:
-    return small_pool(store)
+from tests.support.scheduling import CORE, GOOD, FakeStore, Leadership, resources, task
 
 
 def test_a_new_leader_goes_on_where_the_old_one_was(store: FakeStore, leads: Leadership) -> None:

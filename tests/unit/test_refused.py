@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from rpn.model import TaskState
-from tests.support.scheduling import FakeStore, Leadership, small_pool, task
+from tests.support.scheduling import FakeStore, Leadership, task
 
 REFUSED = b'{"success":false,"error":"not for you","code":"REFUSED"}'
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def leads(store: FakeStore) -> Leadership:
-    return small_pool(store)
 
 
 def test_a_task_that_one_owner_refuses_runs_on_anothers_device_and_loses_no_attempt(

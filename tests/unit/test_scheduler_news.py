@@ -5,7 +5,9 @@ from __future__ import annotations
 from rpn.model import Requirements
 from rpn.store.commits import Committed, Decision
 from scheduler.docket import Item
-from scheduler.news import RATE_LIMIT, SPAN_MS, News
+from scheduler.news import News
+from scheduler.rate import LIMIT as RATE_LIMIT
+from scheduler.rate import SPAN_MS
 from tests.support.scheduling import FakeStore, Leadership, small_pool
 
 
