@@ -15,7 +15,7 @@ help: ## list what there is
 run: .venv/.server ## start a whole pool on this machine (http://127.0.0.1:3000/)
 	@$(BIN)/rpn up
 
-test: .venv/.dev ## the tests for every day
+test: .venv/.test ## the tests for every day
 	$(PYTEST) -n $(TEST_PROCESSES) --dist worksteal -m "not slow and not chaos"
 
 test-slow: .venv/.dev ## what `test` leaves out: chaos, limits, older servers
@@ -80,8 +80,15 @@ clean: ## remove the environment and everything that tools left
 	@touch $@
 
 # An older pip knows no --group, so the groups are read from pyproject.toml and given as a list.
-.venv/.dev: .venv/.server
-	@$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
-	  print(*(package for group in groups.values() for package in group), sep="\n")' > .venv/dev.txt
+GROUPS = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]
+
+# What `make test` needs, and no more: a newcomer waits for it.
+.venv/.test: .venv/.server
+	@$(BIN)/python -c 'import tomllib; print(*$(GROUPS)["test"], sep="\n")' > .venv/test.txt
+	$(BIN)/pip install --quiet --requirement .venv/test.txt
+	@touch $@
+
+.venv/.dev: .venv/.test
+	@$(BIN)/python -c 'import tomllib; print(*(package for group in $(GROUPS).values() for package in group), sep="\n")' > .venv/dev.txt
 	$(BIN)/pip install --quiet --requirement .venv/dev.txt
 	@touch $@
