@@ -13,11 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.answers import json_response
+from gateway.bearers import bearer_of
 from gateway.bodies import AllocationAnswer, AllocationList, HeldAllocation, ReleasedAllocation
 from gateway.callers import Callers
 from gateway.guard import Guard, body_of
 from gateway.limits import check_requirements, check_ttl
 from gateway.queries import OfRequester, query_of
+from gateway.rations import patron_of
 from rpn.codec import decode_body, decode_from_server
 from rpn.errors import BadMessage, NotFound, RequestConflict, RPNError
 from rpn.messages import AllocationUpdate, Error, ResourceAllocation
@@ -25,7 +27,7 @@ from rpn.model import Name, Requirements
 from rpn.settings import GatewaySettings
 from rpn.store.allocations import AllocationStore
 from rpn.store.calls import Calls, Entered
-from rpn.store.records import AllocationRecord, Call, ReleaseEntry, RenewEntry, RequestEntry
+from rpn.store.records import AllocationRecord, Call, Patron, ReleaseEntry, RenewEntry, RequestEntry
 from rpn.store.steps import Step
 
 REQUESTER = "rest"
@@ -133,11 +135,18 @@ class AllocationRoutes:
         check_ttl(ttl_s, self._ttl_limit_s)
         named = _named(request, ask)
         allocation_id = named or str(uuid4())
-        message = await self._asked(ask, allocation_id, int(ttl_s * 1000), again=bool(named))
+        patron = patron_of(bearer_of(request.scope))
+        message = await self._asked(ask, allocation_id, int(ttl_s * 1000), patron, again=bool(named))
         return json_response(_answer(message), status=201 if _reserved(message) else 200)
 
     async def _asked(
-        self, ask: AllocationWanted, allocation_id: str, ttl_ms: int, *, again: bool
+        self,
+        ask: AllocationWanted,
+        allocation_id: str,
+        ttl_ms: int,
+        patron: Patron | None,
+        *,
+        again: bool,
     ) -> ResourceAllocation:
         """The answer to a request; one that its caller cannot ask again is withdrawn if none comes."""
         asked = msgspec.json.encode(msgspec.structs.replace(ask, id=allocation_id), order="deterministic")
@@ -153,6 +162,7 @@ class AllocationRoutes:
                 dry_run=ask.dry_run,
                 explains=True,
                 call=call,
+                patron=patron,
             )
             return self._calls.request(call.id, asked, entry)
 

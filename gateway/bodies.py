@@ -300,6 +300,7 @@ class TokenQuota(Body, frozen=True, omit_defaults=True):
     messages_per_s: int = 0
     connections: int = 0
     open_tasks: int = 0
+    share_percent: int = 0
 
 
 class TokenShown(Body, frozen=True):

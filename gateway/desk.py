@@ -14,7 +14,7 @@ from gateway.errands import Errands
 from gateway.hub import Hub
 from gateway.limits import check_payload, check_requirements, check_ttl
 from gateway.peer import Peer
-from gateway.rations import task_limits
+from gateway.rations import patron_of, task_limits
 from gateway.registrar import Registrar
 from gateway.relay import Relay
 from gateway.uplink import JOIN_LIMIT_S, Uplink
@@ -188,6 +188,7 @@ class Desk:
                 ttl_ms=ttl_ms,
                 dry_run=message.dry_run,
                 explains=explains,
+                patron=patron_of(peer.session.bearer),
             )
 
         self._enter_request(peer, message, entry, mark=allocation_id)
@@ -236,7 +237,8 @@ class Desk:
             self._tell(peer, status)
             self._tell_result(peer, task.id, answer.result)
 
-        self._errands.add(peer, self._tasks.submit(task, limits), answered)
+        step = self._tasks.submit(task, limits, patron=patron_of(peer.session.bearer))
+        self._errands.add(peer, step, answered)
 
     def _task_cancel(self, peer: Peer, message: TaskCancel) -> None:
         mark_ms = int(self._settings.task_retention_s * 1000)

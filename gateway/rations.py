@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.bearers import Bearer
 from rpn.errors import RateLimited
+from rpn.store.records import Patron
 from rpn.store.tasks import TaskLimits
 from rpn.store.tokens import Quota
 
@@ -59,7 +60,15 @@ class Rations:
             del self._rations[bearer.id]
 
 
+def patron_of(bearer: Bearer) -> Patron | None:
+    """In whose name its bearer asks the scheduler; None for everybody."""
+    record = bearer.record
+    if record is None:
+        return None
+    return Patron(record.id, record.quota.share_percent, record.quota.open_tasks)
+
+
 def task_limits(limits: TaskLimits, bearer: Bearer) -> TaskLimits:
-    """The pool's limits, or what the bearer's token allows each of its submitters, if that is less."""
+    """The pool's limits, or what the bearer's token may have open, if that is less."""
     quota = bearer.record.quota.open_tasks if bearer.record is not None else 0
     return limits._replace(submitter=min(limits.submitter, quota)) if quota else limits

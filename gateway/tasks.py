@@ -20,7 +20,7 @@ from gateway.errands import Errands
 from gateway.guard import Guard, body_of
 from gateway.limits import check_payload
 from gateway.queries import OneTask, SomeTasks, WhoseTask, query_of
-from gateway.rations import task_limits
+from gateway.rations import patron_of, task_limits
 from gateway.waits import Waits
 from rpn.codec import decode_body
 from rpn.errors import BadMessage, LimitReached, NotFound, RPNError, Unavailable
@@ -87,8 +87,9 @@ class TaskRoutes:
         """202 while it is not over, 200 when the same task was submitted before and is."""
         task = _submission(await body_of(request))
         check_payload(task.data, "data")
-        limits = task_limits(self._limits, bearer_of(request.scope))
-        answer = await self._run(self._tasks.submit(task, limits, called=True))
+        bearer = bearer_of(request.scope)
+        limits, patron = task_limits(self._limits, bearer), patron_of(bearer)
+        answer = await self._run(self._tasks.submit(task, limits, called=True, patron=patron))
         body = _standing(task.submitter_id, task.id, answer.state, answer.result)
         location = f"/api/tasks/{quote(task.id, safe='')}?submitter={quote(task.submitter_id, safe='')}"
         return json_response(body, status=_status(answer), headers={"Location": location})

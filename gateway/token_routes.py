@@ -54,6 +54,8 @@ class QuotaWanted(Struct, frozen=True, rename="camel"):
     messages_per_s: Count = 0
     connections: Count = 0
     open_tasks: Count = 0
+    share_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+    """of the pool's cores, memory, storage and GPUs, held at once by all that it asked for"""
 
 
 class TokenWanted(Struct, frozen=True, rename="camel"):

@@ -170,7 +170,7 @@ class QueueFull(LimitReached):
 
 
 class TaskQuota(LimitReached):
-    """The submitter has as many open tasks as one may have (`RPN_SUBMITTER_TASK_LIMIT`)."""
+    """The submitter, or its token, has as many open tasks as it may have (`RPN_SUBMITTER_TASK_LIMIT`)."""
 
     code = "QUOTA"
 

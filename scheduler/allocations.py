@@ -58,6 +58,7 @@ class Allocations:
     def __init__(self, desk: Desk) -> None:
         self._devices = desk.devices
         self._ledger = desk.ledger
+        self._ceilings = desk.ceilings
         self._keeper = desk.keeper
         self._courier = desk.courier
         self._docket = desk.docket
@@ -65,7 +66,7 @@ class Allocations:
         self._limit = desk.settings.allocation_limit
         self._caller_limit = desk.settings.caller_allocation_limit
         self._replies = Replies(desk.courier)
-        self.held = Holdings(desk.ledger)
+        self.held = Holdings(desk.ledger, desk.ceilings)
         self.holding = Holding(desk, self.held, self._replies)
         self.replacing = Replacing(desk, self.held, self.holding, self._replies)
         self._excuses = Rate()
@@ -131,7 +132,11 @@ class Allocations:
                 return
             if not entry.dry_run:
                 self.holding.let_oldest_go(pending.holder, now_ms)
-        demand = demand_of(entry.requirements, requester=entry.device_id)
+        demand = demand_of(entry.requirements, requester=entry.device_id, patron=entry.patron)
+        over = self._ceilings.reason(demand)
+        if over is not None:
+            self._refuse(pending, over, now_ms)
+            return
         plan = find(demand, self._ledger.stock)
         if plan is None:
             self._short(pending, demand, now_ms)
@@ -185,6 +190,7 @@ class Allocations:
             entry.releases,
             expires_ms=now_ms + entry.ttl_ms if entry.ttl_ms else 0,
             called=entry.call is not None,
+            patron=entry.patron,
         )
         self.held.keep(record)
         self._fresh.add(record.id)

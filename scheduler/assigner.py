@@ -39,6 +39,7 @@ class Assigner:
         self._tasks = tasks
         self._foreman = foreman
         self._ledger = desk.ledger
+        self._ceilings = desk.ceilings
         self._courier = desk.courier
         self._docket = desk.docket
         self._counts = desk.counts
@@ -46,8 +47,8 @@ class Assigner:
         self._fence = desk.fence
         self._number = 0
         self._reservation = Reservation(tasks)
-        self._tried = (-1, -1)
-        """what had grown of the stock, and the queue, at the last whole round"""
+        self._tried = (-1, -1, -1)
+        """what had grown of the stock, the queue and what tokens gave back, at the last whole round"""
         self._reviewed_ms = 0
         self._extent = -1
         self._infeasible: dict[Demand, int | None] = {}
@@ -62,34 +63,46 @@ class Assigner:
         if not self.wanted(now_ms):
             return False
         reserved = self._reservation.holder()
-        if reserved is not None and self._place(reserved, now_ms):
+        if reserved is not None and (self._over(reserved) or self._place(reserved, now_ms)):
             self._reservation.release()
         blocked: list[OpenTask] = []
+        over = 0
         queue_round = self._tasks.queue.round(self._tasks.usage)
         placed = 0
         while placed < limit:
             turn = queue_round.next()
-            if turn is None or len(blocked) >= SKIP_AHEAD:
-                self._tried = self._ledger.stock.growth, self._tasks.queue.revision
+            if turn is None or len(blocked) + over >= SKIP_AHEAD:
+                self._tried = self._state()
                 if self._reservation.holder() is None:
                     self._reservation.choose(blocked, self._ledger.offers.values())
                 return False
             key, _ = turn
             task = self._tasks.get(key)
-            if task is not None and self._place(task, now_ms):
+            if task is not None and self._over(task):
+                queue_round.blocked()
+                over += 1
+                self._reasons.waits(task, over=True)
+            elif task is not None and self._place(task, now_ms):
                 placed += 1
                 queue_round.placed()
             else:
                 queue_round.blocked()
                 if task is not None:
                     blocked.append(task)
-                    self._reasons.waits(task)
+                    self._reasons.waits(task, over=False)
         return True
 
     def wanted(self, now_ms: int) -> bool:
         """Whether a round could assign anything that the last one could not."""
-        state = self._ledger.stock.growth, self._tasks.queue.revision
-        return len(self._tasks.queue) > 0 and state != self._tried and now_ms >= self.resume_ms
+        return len(self._tasks.queue) > 0 and self._state() != self._tried and now_ms >= self.resume_ms
+
+    def _state(self) -> tuple[int, int, int]:
+        """What a round rests on, as far as it could let one more task in."""
+        return self._ledger.stock.growth, self._tasks.queue.revision, self._ceilings.revision
+
+    def _over(self, task: OpenTask) -> bool:
+        """Its token has the share of the pool that it may have: no other task waits for that."""
+        return task.demand.patron is not None and not self._ceilings.admits(task.demand)
 
     def review(self, now_ms: int) -> None:
         """Fail what no device of the pool could ever run, for so long as the limit says.
@@ -116,7 +129,7 @@ class Assigner:
         for demand in self._tasks.queue.demands():
             if demand in known:
                 noted[demand] = known[demand]
-            elif feasible(demand, self._ledger.stock):
+            elif self._ceilings.could(demand) and feasible(demand, self._ledger.stock):
                 noted[demand] = None
             else:
                 since_ms = self._infeasible.get(demand) or self._recalled.get(_name(demand))
@@ -132,8 +145,13 @@ class Assigner:
         """How many wait, by the code of the reason."""
         found = {**dict.fromkeys(WHY, 0), "RESTING": self._tasks.resting}
         for demand, count in self._tasks.queue.depths().items():
-            found["INSUFFICIENT" if self._infeasible.get(demand) is None else "INFEASIBLE"] += count
+            found[self._why(demand)] += count
         return found
+
+    def _why(self, demand: Demand) -> str:
+        if self._infeasible.get(demand) is not None:
+            return "INFEASIBLE"
+        return "INSUFFICIENT" if self._ceilings.admits(demand) else "QUOTA"
 
     def recall(self, name: str, since_ms: int) -> bool:
         """Take over what a leadership before has noted; whether it was one of our notes."""
@@ -201,4 +219,5 @@ def _name(demand: Demand) -> str:
     """The same for the same demand, in every process."""
     terms = demand.terms
     told = (*demand.need, demand.devices, sorted(terms.labels), sorted(terms.exclude), *terms[2:])
-    return INFEASIBLE + hashlib.sha256(repr(told).encode()).hexdigest()[:24]
+    whose = () if demand.patron is None else (demand.patron,)
+    return INFEASIBLE + hashlib.sha256(repr(told + whose).encode()).hexdigest()[:24]

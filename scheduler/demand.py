@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rpn.model import Requirements
-from rpn.store.records import TaskOutline
+from rpn.store.records import Patron, TaskOutline
 from scheduler.amounts import NOTHING, Amounts, needed
 from scheduler.offer import Kind, Offer
 
@@ -74,6 +74,8 @@ class Demand(NamedTuple):
     """the emptiest first, not the fullest"""
     requester: str = ""
     """its own device serves only what no other can"""
+    patron: Patron | None = None
+    """the token in whose name it is asked, if that may hold a part of the pool alone"""
 
     @property
     def idle(self) -> bool:
@@ -98,12 +100,13 @@ class Demand(NamedTuple):
         """Whether this surely has no place while the other has none."""
         return (
             self.devices == other.devices == 1
+            and other.patron in (None, self.patron)
             and self.need.covers(other.need)
             and self.terms.narrower(other.terms)
         )
 
 
-def demand_of(requirements: Requirements, *, requester: str) -> Demand:
+def demand_of(requirements: Requirements, *, requester: str, patron: Patron | None = None) -> Demand:
     """What a resource request asks for."""
     return Demand(
         needed(requirements),
@@ -111,14 +114,21 @@ def demand_of(requirements: Requirements, *, requester: str) -> Demand:
         requirements.devices or 0,
         requirements.strategy == "spread",
         requester,
+        _limited(patron),
     )
 
 
-def demand_of_task(task: TaskOutline) -> Demand:
+def demand_of_task(task: TaskOutline, patron: Patron | None = None) -> Demand:
     """What a task asks for: all of it on one device that would run it."""
     requirements, submitter_id = task.requirements, task.submitter_id
     terms = _terms(requirements, submitter_id)._replace(task_type=task.type, command=task.command)
-    return Demand(needed(requirements), terms, 1, requirements.strategy == "spread", submitter_id)
+    spread = requirements.strategy == "spread"
+    return Demand(needed(requirements), terms, 1, spread, submitter_id, _limited(patron))
+
+
+def _limited(patron: Patron | None) -> Patron | None:
+    """Tokens that may hold any part of the pool make no difference to what they ask for."""
+    return patron if patron is not None and patron.share_percent else None
 
 
 def _terms(requirements: Requirements, requester: str) -> Terms:

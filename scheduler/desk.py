@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rpn.replica import Mirrored
 from rpn.settings import SchedulerSettings
+from scheduler.ceilings import Ceilings
 from scheduler.counts import Counts
 from scheduler.courier import Courier
 from scheduler.docket import Docket
@@ -24,6 +25,7 @@ class Desk:
         self.counts = counts
         self.fence = fence
         self.ledger = Ledger(headroom_percent=settings.headroom_percent)
+        self.ceilings = Ceilings(self.ledger)
         self.keeper = Keeper()
         """the deadlines that the store remembers"""
         self.docket = Docket()

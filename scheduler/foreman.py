@@ -314,5 +314,7 @@ def _told(entry_id: str, entry: SubmitEntry) -> StoredTask | None:
     """The task of an entry that has it all; an entry's id begins with its time."""
     if not entry.record:
         return None
-    life = TaskLife(TaskState.QUEUED, int(entry_id.partition("-")[0]), called=entry.called)
+    life = TaskLife(
+        TaskState.QUEUED, int(entry_id.partition("-")[0]), called=entry.called, patron=entry.patron
+    )
     return StoredTask(unpack_record(TaskOutline, entry.record), life, cancelled=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rpn.store.records import AllocationRecord
 from scheduler.amounts import Amounts, amounts_of
+from scheduler.ceilings import Ceilings
 from scheduler.ledger import Ledger
 from scheduler.tally import Tally
 
@@ -16,8 +17,9 @@ Holder = tuple[str, bool]
 class Holdings:
     """Records by their id, and by holder, the oldest first."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, ceilings: Ceilings) -> None:
         self._ledger = ledger
+        self._ceilings = ceilings
         self._records: dict[str, AllocationRecord] = {}
         self._held_by: dict[Holder, dict[str, None]] = {}
         self._reserved = Tally()
@@ -74,6 +76,7 @@ class Holdings:
             amounts = amounts_of(share)
             self._ledger.reserve(record.id, share.device_id, amounts)
             self._reserved.add(amounts)
+            self._ceilings.take(record.patron, amounts)
 
     def drop(self, record: AllocationRecord) -> None:
         """It is held no longer."""
@@ -88,6 +91,7 @@ class Holdings:
         self._ledger.release(record.id)
         for share in record.shares:
             self._reserved.take(amounts_of(share))
+            self._ceilings.give(record.patron, amounts_of(share))
 
 
 def holder_of(record: AllocationRecord) -> Holder:

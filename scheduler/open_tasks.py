@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from rpn.codec import pack_record
 from rpn.messages import TaskResultMessage, TaskStatus
 from rpn.model import Requirements, TaskState
 from rpn.store.commits import Decision
-from rpn.store.records import Doing, StoredTask, TaskLife, TaskOutline
+from rpn.store.records import Doing, Patron, StoredTask, TaskLife, TaskOutline
 from scheduler import life as lives
 from scheduler.accounting import charge
 from scheduler.alarms import Alarms
@@ -62,16 +63,17 @@ class Shared:
     """What many tasks have alike, once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str, bytes], tuple[Requirements, Demand, Doing]] = {}
+        self._known: dict[tuple[Any, ...], tuple[Requirements, Demand, Doing]] = {}
 
-    def of(self, task: TaskOutline) -> tuple[TaskOutline, Demand]:
+    def of(self, task: TaskOutline, patron: Patron | None) -> tuple[TaskOutline, Demand]:
         """The same task, of shared parts, and what it asks for."""
-        kind = task.submitter_id, task.type, task.command, pack_record(task.requirements)
+        kind = task.submitter_id, task.type, task.command, pack_record(task.requirements), patron
         known = self._known.get(kind)
         if known is None:
             if len(self._known) >= SHARED_LIMIT:
                 self._known.clear()
-            known = self._known[kind] = task.requirements, demand_of_task(task), Doing(task.command or None)
+            demand, doing = demand_of_task(task, patron), Doing(task.command or None)
+            known = self._known[kind] = task.requirements, demand, doing
         requirements, demand, doing = known
         shared = msgspec.structs.replace(
             task,
@@ -89,6 +91,7 @@ class OpenTasks:
     def __init__(self, desk: Desk) -> None:
         self.queue = Queue()
         self._ledger = desk.ledger
+        self._ceilings = desk.ceilings
         self._courier = desk.courier
         self._settings = desk.settings
         self._counts = desk.counts
@@ -189,7 +192,7 @@ class OpenTasks:
 
     def add(self, stored: StoredTask, now_ms: int) -> OpenTask:
         """A task as the store has it."""
-        outline, demand = self._shared.of(stored.task)
+        outline, demand = self._shared.of(stored.task, stored.life.patron)
         task = OpenTask((outline.submitter_id, outline.id), outline, stored.life, demand)
         self._tasks[task.key] = task
         if task.parent is not None:
@@ -297,6 +300,7 @@ class OpenTasks:
             used = self._used[submitter_id] = Tally()
         for tally in (used, self._reserved):
             (tally.add if sign > 0 else tally.take)(need)
+        (self._ceilings.take if sign > 0 else self._ceilings.give)(task.demand.patron, need)
         if not used.count:
             del self._used[submitter_id]
 

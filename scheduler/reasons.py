@@ -23,6 +23,7 @@ FRESH_MS = 1000
 PLACES_LIMIT = 2000
 """with more tasks than this in the queue, only who asks is told how many are before it"""
 
+QUOTA = "QUOTA"
 NOTHING = b"null"
 
 
@@ -31,6 +32,7 @@ class Reasons:
 
     def __init__(self, desk: Desk, tasks: OpenTasks) -> None:
         self._ledger = desk.ledger
+        self._ceilings = desk.ceilings
         self._docket = desk.docket
         self._courier = desk.courier
         self._tasks = tasks
@@ -42,7 +44,10 @@ class Reasons:
         """how many are before each, while several are told"""
 
     def of(self, demand: Demand, now_ms: int) -> Reason:
-        """Why nobody has room for this demand."""
+        """Why nobody has room for this demand, or why its token may not have any."""
+        over = self._ceilings.reason(demand)
+        if over is not None:
+            return over
         at_ms, reason = self._found.get(demand, (-FRESH_MS, None))
         if reason is None or now_ms - at_ms >= FRESH_MS:
             reason = explain(demand, self._ledger.stock).reason
@@ -54,9 +59,10 @@ class Reasons:
         for demand in self._found.keys() - demands:
             del self._found[demand]
 
-    def waits(self, task: OpenTask) -> None:
-        """No device has room for it now: its submitter may want to know."""
-        if not task.told and self._tasks.tells(task):
+    def waits(self, task: OpenTask, *, over: bool) -> None:
+        """No device has room for it now, or its token has its share: its submitter may want to know."""
+        known = task.told == "?" or (task.told and over == (task.told == QUOTA))
+        if not known and self._tasks.tells(task):
             task.told = "?"
             self._untold.append(task.key)
 

@@ -23,6 +23,7 @@ class Replacing:
 
     def __init__(self, desk: Desk, holdings: Holdings, holding: Holding, replies: Replies) -> None:
         self._ledger = desk.ledger
+        self._ceilings = desk.ceilings
         self._docket = desk.docket
         self._courier = desk.courier
         self._holdings = holdings
@@ -109,9 +110,10 @@ class Replacing:
         """One device that has room for all of the share, and none of the allocation yet."""
         wanted = left.requirements
         taken = {lost.device_id, *(share.device_id for share in left.shares)}
-        demand = demand_of(wanted, requester=left.requester_id)
+        demand = demand_of(wanted, requester=left.requester_id, patron=left.patron)
         terms = demand.terms._replace(exclude=demand.terms.exclude | taken)
-        offer = best_fit(demand._replace(need=amounts_of(lost), terms=terms, devices=1), self._ledger.stock)
+        alone = demand._replace(need=amounts_of(lost), terms=terms, devices=1)
+        offer = best_fit(alone, self._ledger.stock) if self._ceilings.admits(alone) else None
         return offer.share(amounts_of(lost)) if offer is not None else None
 
 

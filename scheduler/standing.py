@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rpn.model import TaskState
 
-WHY = ("INSUFFICIENT", "INFEASIBLE", "RESTING")
+WHY = ("INSUFFICIENT", "INFEASIBLE", "QUOTA", "RESTING")
 """codes of reasons; RESTING: it was lost again and again"""
 OPEN = tuple(state for state in TaskState if not state.final)
 

@@ -57,6 +57,13 @@ def _known_to_guards_only() -> Iterator[None]:
 @click.option("--device", metavar="ID", help="device: the only device that it speaks for")
 @click.option("--messages-per-s", type=click.IntRange(1), metavar="N", help="quota of a connection")
 @click.option("--connections", type=click.IntRange(1), metavar="N", help="quota at each gateway")
+@click.option("--open-tasks", type=click.IntRange(1), metavar="N", help="quota of tasks that are not over")
+@click.option(
+    "--share",
+    type=click.IntRange(1, 100),
+    metavar="PERCENT",
+    help="of the pool, what its allocations and running tasks may hold at once",
+)
 @answers_json
 @asks_pool
 def create(api: Api, kind: str, json_wanted: bool, **said: Any) -> None:
@@ -67,6 +74,7 @@ def create(api: Api, kind: str, json_wanted: bool, **said: Any) -> None:
       rpn token create join                          one machine, within 15 minutes
       rpn token create join --uses 20 --expires 1d --label room=lab
       rpn token create observer --name wall > wall.token
+      rpn token create submitter --share 25 --open-tasks 1000 > students.token
     """
     with _known_to_guards_only():
         made = api.post("api", "tokens", body={"kind": kind, **_wanted(**said)})
@@ -88,9 +96,16 @@ def _wanted(
     device: str | None,
     messages_per_s: int | None,
     connections: int | None,
+    open_tasks: int | None,
+    share: int | None,
 ) -> dict[str, Any]:
     """What was said about a token, as the wire has it; what was not said is left out."""
-    quota = {"messagesPerS": messages_per_s, "connections": connections}
+    quota = {
+        "messagesPerS": messages_per_s,
+        "connections": connections,
+        "openTasks": open_tasks,
+        "sharePercent": share,
+    }
     wanted = {
         "name": name,
         "labels": dict(labels),

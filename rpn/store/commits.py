@@ -13,7 +13,7 @@ from rpn.codec import pack_record
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
 from rpn.store.packing import Packing
-from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife
+from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife, counted_as
 from rpn.store.scripts import Script
 from rpn.store.usage import Charge, counted
 
@@ -57,6 +57,8 @@ class Ending(NamedTuple):
     outcome: bytes
     """JSON"""
     retention_ms: int
+    counted_as: str
+    """whose count of open tasks it leaves"""
 
 
 class Decision:
@@ -126,8 +128,15 @@ class Decision:
         self, submitter_id: str, task_id: str, life: TaskLife, outcome: bytes, *, retention_s: float
     ) -> None:
         """The task is over; its result is kept for `retention_s`."""
-        retention_ms = int(retention_s * 1000)
-        ending = Ending(submitter_id, task_id, life.submitted_ms, pack_record(life), outcome, retention_ms)
+        ending = Ending(
+            submitter_id,
+            task_id,
+            life.submitted_ms,
+            pack_record(life),
+            outcome,
+            int(retention_s * 1000),
+            counted_as(submitter_id, life.patron),
+        )
         self.ends.append(ending)
 
     def note(self, submitter_id: str, task_id: str, progress: str, log: str) -> None:

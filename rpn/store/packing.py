@@ -13,7 +13,7 @@ command; beside it stands which decision said it, which matters only if some mus
      7  [decision, delivery...]          letters for those who are nowhere
      8  [[decision, command, key, argument...]...]  everything else, after all that, in order
      9  [[task, life...], [decision...]]         tasks that go on
-    10  [[task, submitter, member, submitted ms, life, outcome, retention ms...], [decision...]]
+    10  [[task, counted as, member, submitted ms, life, outcome, retention ms...], [decision...]]
                                          tasks that are over
     11  how many decisions there are
 """
@@ -122,10 +122,10 @@ class Packing:
         self._lives.add(number, (self._number(self._keys.task(submitter_id, task_id)), life))
 
     def _end(self, number: int, said: Ending) -> None:
-        submitter_id, task_id, submitted_ms, life, outcome, retention_ms = said
+        submitter_id, task_id, submitted_ms, life, outcome, retention_ms, counted_as = said
         member = task_member(submitter_id, task_id)
         key = self._number(self._keys.task_of_member(member))
-        words = (key, submitter_id, member, str(submitted_ms), life, outcome, str(retention_ms))
+        words = (key, counted_as, member, str(submitted_ms), life, outcome, str(retention_ms))
         self._ends.add(number, words)
 
     def _command(self, number: int, words: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -37,6 +37,27 @@ class Call(Struct, frozen=True, array_like=True):
     """whose mailbox gets it too"""
 
 
+class Patron(NamedTuple):
+    """The token in whose name something is asked, with those of its quotas that the whole pool keeps."""
+
+    token_id: str
+    share_percent: int = 0
+    """of each dimension of the pool, what all that it asked for may hold at once; 0: any part"""
+    open_tasks: int = 0
+    """of all names under which it submits together; 0: as many as anybody under each"""
+
+
+TOKENS = "\x00token "
+"""how the counts of tokens begin, among those of submitters: no name has such a character"""
+
+
+def counted_as(submitter_id: str, patron: Patron | None) -> str:
+    """Under whose name an open task counts: the token's, if that may have only so many."""
+    if patron is None or not patron.open_tasks:
+        return submitter_id
+    return f"{TOKENS}{patron.token_id}"
+
+
 # --- the stream of requests -------------------------------------------------------------------
 
 
@@ -60,6 +81,8 @@ class RequestEntry(Entry, frozen=True, tag="request"):
     """the answer may say why, and when it ends"""
     call: Call | None = None
     """whoever asks is no device; `device_id` is what it calls itself, `presence` is empty"""
+    patron: Patron | None = None
+    """None where no tokens are asked for"""
 
 
 class ReleaseEntry(Entry, frozen=True, tag="release"):
@@ -103,6 +126,7 @@ class SubmitEntry(Entry, frozen=True, tag="submit"):
     """its record, when that is small: then nobody needs to read it from its key"""
     called: bool = False
     """its submitter is no device"""
+    patron: Patron | None = None
 
 
 class CancelEntry(Entry, frozen=True, tag="cancel"):
@@ -188,6 +212,8 @@ class AllocationRecord(Struct, frozen=True, array_like=True):
     """since when each share is held; empty: all since `created_ms`"""
     fulfilled: bool = True
     """no share was lost for good"""
+    patron: Patron | None = None
+    """in whose name it was asked for"""
 
     @property
     def allocation(self) -> Allocation:
@@ -229,6 +255,8 @@ class TaskLife(Struct, frozen=True, array_like=True, gc=False):
     """why its current attempt is being stopped: cancelled, timeout; empty while it is wanted"""
     called: bool = False
     """its submitter is no device: nothing is brought to it, it comes and asks"""
+    patron: Patron | None = None
+    """in whose name it was submitted"""
 
 
 class Doing(Struct, frozen=True):

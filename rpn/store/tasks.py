@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,11 +16,13 @@ from rpn.store.keys import Keys, task_member
 from rpn.store.records import (
     CancelEntry,
     Doing,
+    Patron,
     StoredTask,
     SubmitEntry,
     TaskLife,
     TaskOutline,
     TaskStreamEntry,
+    counted_as,
 )
 from rpn.store.scripts import Script
 from rpn.store.steps import Step
@@ -42,6 +45,7 @@ class TaskLimits(NamedTuple):
 
     pool: int
     submitter: int
+    """of one submitter, or of one token that has a quota of its own"""
 
 
 class Submitted(NamedTuple):
@@ -76,7 +80,9 @@ class Tasks:
         self._submit_keys = [keys.tasks, keys.open, keys.open_counts, keys.names, keys.ended]
         self._report_keys = [keys.sessions, keys.tasks]
 
-    def submit(self, task: Task, limits: TaskLimits, *, called: bool = False) -> Step[Submitted]:
+    def submit(
+        self, task: Task, limits: TaskLimits, *, called: bool = False, patron: Patron | None = None
+    ) -> Step[Submitted]:
         """Take a task in; the same again is answered with where it is. `called`: not by a device.
 
         Answers TaskConflict when the id stands for another task, QueueFull or TaskQuota at a limit.
@@ -88,17 +94,17 @@ class Tasks:
             record,
             b"" if is_small else pack_record(brief(task)),
             digest(task),
-            _BORN[called],
-            pack_record(SubmitEntry(*name, record if is_small else b"", called)),
+            _born(called, patron),
+            pack_record(SubmitEntry(*name, record if is_small else b"", called, patron)),
             pack_record(CancelEntry(*name)),
             task_member(*name),
             task_member(task.id, task.submitter_id),
-            task.submitter_id,
+            counted_as(task.submitter_id, patron),
             *limits,
         ]
         keys = [k.task(*name), k.task(task.submitter_id, task.parent_id or task.id)]
         return Step(
-            self._submit, keys, args, lambda reply: _submitted(reply, task, limits), self._submit_keys
+            self._submit, keys, args, lambda reply: _submitted(reply, task, limits, patron), self._submit_keys
         )
 
     def cancel(self, submitter_id: str, task_id: str, *, mark_ms: int) -> Step[Cancelled]:
@@ -160,7 +166,12 @@ def digest(task: Task) -> str:
 
 _NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Task)}
 _HEADS = [(name, f'"{_NAMES[name]}":'.encode(), always) for name, always in _DIGESTED]
-_BORN = {called: pack_record(TaskLife(TaskState.QUEUED, 0, called=called)) for called in (False, True)}
+
+
+@lru_cache(1024)
+def _born(called: bool, patron: Patron | None) -> bytes:
+    """A task's first life, packed."""
+    return pack_record(TaskLife(TaskState.QUEUED, 0, called=called, patron=patron))
 
 
 def _stored(reply: list[Any]) -> StoredTask | None:
@@ -173,19 +184,24 @@ def _stored(reply: list[Any]) -> StoredTask | None:
     return StoredTask(unpack_record(TaskOutline, description), found, bool(cancelled))
 
 
-def _submitted(reply: list[Any], task: Task, limits: TaskLimits) -> Submitted:
+def _submitted(reply: list[Any], task: Task, limits: TaskLimits, patron: Patron | None) -> Submitted:
     match reply[0]:
         case b"CONFLICT":
             raise TaskConflict(f"task {task.id} was submitted before, with other content")
         case b"FULL":
             raise QueueFull(f"the pool holds {limits.pool} open tasks (RPN_OPEN_TASK_LIMIT)")
         case b"QUOTA":
-            text = f"{task.submitter_id} has {limits.submitter} open tasks (RPN_SUBMITTER_TASK_LIMIT)"
-            raise TaskQuota(text)
+            raise TaskQuota(_at_quota(task.submitter_id, limits.submitter, patron))
         case b"KNOWN":
             life = unpack_record(TaskLife, reply[1])
             return Submitted(life.state, life.attempts, reply[2])
     return Submitted(TaskState.QUEUED, 0, b"")
+
+
+def _at_quota(submitter_id: str, limit: int, patron: Patron | None) -> str:
+    if counted_as(submitter_id, patron) != submitter_id:
+        return f"this token has {limit} open tasks, as many as it may"
+    return f"{submitter_id} has {limit} open tasks (RPN_SUBMITTER_TASK_LIMIT)"
 
 
 def _cancelled(reply: list[Any]) -> Cancelled:

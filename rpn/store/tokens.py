@@ -30,7 +30,9 @@ class Quota(Struct, frozen=True, array_like=True):
     messages_per_s: int = 0
     connections: int = 0
     open_tasks: int = 0
-    """of each submitter that speaks by it"""
+    """of all names under which it submits together"""
+    share_percent: int = 0
+    """of each dimension of the pool, what all that it asked for may hold at once"""
 
 
 class TokenRecord(Struct, frozen=True, array_like=True):

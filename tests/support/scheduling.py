@@ -20,6 +20,7 @@ from rpn.store.records import (
     AllocationRecord,
     CancelEntry,
     DoneEntry,
+    Patron,
     ReconcileEntry,
     RequestEntry,
     RequestStreamEntry,
@@ -148,10 +149,10 @@ class FakeStore:
         self.requests[entry_id] = entry
         return entry_id
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: Task, patron: Patron | None = None) -> None:
         key = task.submitter_id, task.id
         self.tasks[key] = task
-        self.lives[key] = TaskLife(TaskState.QUEUED, self.now_ms)
+        self.lives[key] = TaskLife(TaskState.QUEUED, self.now_ms, patron=patron)
         self.open.add(task_member(*key))
         self._enter(SubmitEntry(*key))
 

@@ -269,6 +269,8 @@ def test_a_token_is_printed_alone_so_that_it_can_go_to_a_file(type_: Any, gatewa
 
 def test_a_token_may_be_given_a_quota(type_: Any, gateway: HTTPServer) -> None:
     type_("token", "create", "device", "--device", "d-1", "--messages-per-s", "50", "--connections", "2")
+    type_("token", "create", "submitter", "--share", "25", "--open-tasks", "9")
+    assert gateway.asked[1][1]["quota"] == {"openTasks": 9, "sharePercent": 25}  # type: ignore[attr-defined]
     _, body = gateway.asked[0]  # type: ignore[attr-defined]
     assert (body["deviceId"], body["quota"]) == ("d-1", {"messagesPerS": 50, "connections": 2})
 

@@ -21,7 +21,7 @@ local function trim()
   end
 end
 
--- These submitters have so many open tasks less.
+-- These submitters, or tokens with a quota, have so many open tasks less.
 local function count_down(ended_of)
   for submitter, number in pairs(ended_of) do
     if redis.call("HINCRBY", KEYS[9], submitter, -number) <= 0 then
@@ -30,7 +30,7 @@ local function count_down(ended_of)
   end
 end
 
--- Seven words for each: task, submitter, member, submitted, life, result, retention.
+-- Seven words for each: task, whose count it leaves, member, submitted, life, result, retention.
 local function end_tasks(ends)
   local members, closed, ended, ended_of = {}, {}, {}, {}
   for at = 1, #ends, 7 do

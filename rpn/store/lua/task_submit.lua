@@ -8,8 +8,8 @@
 --             digest of the description
 --             its life so far, packed; when it began stands beside it as `submitted_ms`
 --             the stream entries of its submission and of a cancel, packed
---             its member in `open`, its member in `names`, its submitter
---             limit of open tasks, limit of the submitter's open tasks
+--             its member in `open`, its member in `names`, as whose it counts (its submitter or its token)
+--             limit of open tasks, limit of those that count as that
 -- returns     for each: {"NEW"}, {"KNOWN", life, result}, {"CONFLICT"}, {"FULL"} or {"QUOTA"}
 
 local FIXED, WORDS = 5, 11
