@@ -17,8 +17,8 @@ from tests.support.scheduler import scheduling
 from tests.support.ws import resources
 
 _names = (f"quotas-{number}" for number in itertools.count(1))
-CORE = {"cpu": 100, "memory": 10}
-ECHO = {"type": "compute", "requirements": CORE, "data": {"command": "echo", "input": 1}}
+CORE: dict[str, Any] = {"cpu": 100, "memory": 10}
+ECHO: dict[str, Any] = {"type": "compute", "requirements": CORE, "data": {"command": "echo", "input": 1}}
 
 
 @pytest.fixture

@@ -193,8 +193,7 @@ class FakeStore:
         return Backlog(self.now_ms, list(self.allocations.values()), tasks, dict(self.due))
 
     def commit(self, decisions: list[Decision]) -> Committed:
-        skipped: list[int] = []
-        moved: list[tuple[int, int]] = []
+        skipped, moved = list[int](), list[tuple[int, int]]()
         for index, decision in enumerate(decisions):
             if any(self.sessions.get(device) != presence for device, presence in decision.rests.items()):
                 skipped.append(index)
