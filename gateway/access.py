@@ -13,6 +13,7 @@ from gateway.guard import Guard
 from gateway.hub import Hub
 from gateway.keyring import Keyring
 from gateway.metrics import Counters
+from gateway.names import Names
 from gateway.registrar import Registrar
 from gateway.token_routes import TokenRoutes
 from rpn.errors import Revoked, StoreUnavailable
@@ -59,8 +60,15 @@ class Access:
         self.gatekeeper = Gatekeeper(
             self._keyring if self._guarded else None, self._tickets, self._auditor, counters
         )
+        self.names = Names(self._keyring, replica)
         self.registrar = Registrar(
-            hub, replica, self._keyring, self._store, self._auditor, device_limit=settings.device_limit
+            hub,
+            replica,
+            self._keyring,
+            self.names,
+            self._store,
+            self._auditor,
+            device_limit=settings.device_limit,
         )
 
     @property

@@ -18,6 +18,7 @@ from gateway.bodies import AllocationAnswer, AllocationList, HeldAllocation, Rel
 from gateway.callers import Callers
 from gateway.guard import Guard, body_of
 from gateway.limits import check_requirements, check_ttl
+from gateway.names import Names, asks_as, check_asked
 from gateway.queries import OfRequester, query_of
 from gateway.rations import patron_of
 from rpn.codec import decode_body, decode_from_server
@@ -78,11 +79,18 @@ class AllocationRoutes:
     """The routes; what they change, the scheduler decides."""
 
     def __init__(
-        self, settings: GatewaySettings, guard: Guard, callers: Callers, calls: Calls, store: AllocationStore
+        self,
+        settings: GatewaySettings,
+        guard: Guard,
+        names: Names,
+        callers: Callers,
+        calls: Calls,
+        store: AllocationStore,
     ) -> None:
         self._ttl_s = settings.allocation_ttl_s
         self._ttl_limit_s = settings.allocation_ttl_limit_s
         self._guard = guard
+        self._names = names
         self._callers = callers
         self._calls = calls
         self._store = store
@@ -135,7 +143,9 @@ class AllocationRoutes:
         check_ttl(ttl_s, self._ttl_limit_s)
         named = _named(request, ask)
         allocation_id = named or str(uuid4())
-        patron = patron_of(bearer_of(request.scope))
+        bearer = bearer_of(request.scope)
+        self._names.check(bearer, ask.requester)
+        patron = patron_of(bearer)
         message = await self._asked(ask, allocation_id, int(ttl_s * 1000), patron, again=bool(named))
         return json_response(_answer(message), status=201 if _reserved(message) else 200)
 
@@ -177,7 +187,7 @@ class AllocationRoutes:
         renewal = decode_body(Renewal, await body_of(request) or b"{}")
         ttl_s = self._ttl_s if renewal.ttl_s is None else renewal.ttl_s
         check_ttl(ttl_s, self._ttl_limit_s)
-        allocation_id = request.path_params["id"]
+        allocation_id = await self._asked_about(request)
 
         def step(call: Call) -> Step[Entered]:
             entry = RenewEntry("", allocation_id, int(ttl_s * 1000), call=call)
@@ -187,13 +197,22 @@ class AllocationRoutes:
         return json_response(AllocationAnswer(allocation=update.allocation, expires_at=update.expires_at))
 
     async def _delete(self, request: Request) -> Response:
-        allocation_id = request.path_params["id"]
+        allocation_id = await self._asked_about(request)
 
         def step(call: Call) -> Step[Entered]:
             return self._calls.request(call.id, b"", ReleaseEntry("", allocation_id, call=call))
 
         update = await self._updated(allocation_id, step)
         return json_response(ReleasedAllocation(allocation=update.allocation))
+
+    async def _asked_about(self, request: Request) -> str:
+        """The allocation that the path names. Raises Forbidden if it is another's to change."""
+        allocation_id: str = request.path_params["id"]
+        bearer = bearer_of(request.scope)
+        record = await self._store.get(allocation_id) if asks_as(bearer) else None
+        if record is not None:
+            check_asked(bearer, record.patron, allocation_id)
+        return allocation_id
 
     async def _updated(self, allocation_id: str, step: Callable[[Call], Step[Entered]]) -> AllocationUpdate:
         """What became of an allocation. Raises what the change was refused with."""

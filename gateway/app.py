@@ -101,7 +101,13 @@ class Gateway:
         self._extensions = Extensions(settings, connection, keys)
         self._extensions.add_blobs(rates, self._follower, counters)
         self._call_jobs = self._extensions.add_calls(
-            self._rest.guard, self._errands, self._relay, self._uplink, self._replica, self._follower
+            self._rest.guard,
+            self._access.names,
+            self._errands,
+            self._relay,
+            self._uplink,
+            self._replica,
+            self._follower,
         )
         self._system_jobs = self._extensions.add_system(
             self._rest.guard, counters, self._gauges, self._uplink, self._replica, self._follower

@@ -13,6 +13,7 @@ import msgspec
 from gateway.errands import Errands
 from gateway.hub import Hub
 from gateway.limits import check_payload, check_requirements, check_ttl
+from gateway.names import asks_as
 from gateway.peer import Peer
 from gateway.rations import patron_of, task_limits
 from gateway.registrar import Registrar
@@ -249,7 +250,8 @@ class Desk:
             else:
                 self._tell_result(peer, message.task_id, answer.result)
 
-        step = self._tasks.cancel(peer.device_id, message.task_id, mark_ms=mark_ms)
+        token_id = asks_as(peer.session.bearer, peer.device_id)
+        step = self._tasks.cancel(peer.device_id, message.task_id, mark_ms=mark_ms, token_id=token_id)
         self._errands.add(peer, step, answered)
 
     def _task_started(self, peer: Peer, message: TaskStarted) -> None:

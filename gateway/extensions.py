@@ -12,6 +12,7 @@ from gateway.callers import Callers
 from gateway.errands import Errands
 from gateway.guard import Guard
 from gateway.metrics import Counters, Gauges
+from gateway.names import Names
 from gateway.pool import PoolRoutes
 from gateway.relay import Relay
 from gateway.system_view import SystemView
@@ -55,6 +56,7 @@ class Extensions:
     def add_calls(
         self,
         guard: Guard,
+        names: Names,
         errands: Errands,
         relay: Relay,
         uplink: Uplink,
@@ -67,10 +69,11 @@ class Extensions:
         callers = Callers(calls, errands, lambda: uplink.gateway, limit_s=self._settings.call_limit_s)
         relay.on_answer = callers.answered
         store = AllocationStore(connection, keys)
-        self._routes += AllocationRoutes(self._settings, guard, callers, calls, store).routes()
+        self._routes += AllocationRoutes(self._settings, guard, names, callers, calls, store).routes()
         tasks = TaskRoutes(
             self._settings,
             guard,
+            names,
             errands,
             callers,
             calls,

@@ -9,6 +9,7 @@ from gateway.auditor import Auditor
 from gateway.hub import Hub
 from gateway.keyring import Keyring
 from gateway.limits import REGISTER_LIMIT, REGISTER_SPAN_S, Window
+from gateway.names import Names
 from gateway.peer import Peer
 from gateway.proof import proves
 from rpn.errors import DeviceLimit, Forbidden, RateLimited, StoreUnavailable
@@ -32,6 +33,7 @@ class Registrar:
         hub: Hub,
         replica: Replica,
         keyring: Keyring,
+        names: Names,
         store: TokenStore,
         auditor: Auditor,
         *,
@@ -40,6 +42,7 @@ class Registrar:
         self._hub = hub
         self._replica = replica
         self._keyring = keyring
+        self._names = names
         self._store = store
         self._auditor = auditor
         self._device_limit = device_limit
@@ -102,11 +105,7 @@ class Registrar:
         device_id = message.device_id
         if record.device_id and record.device_id != device_id:
             raise Forbidden(f"this token speaks for {record.device_id} alone")
-        if self._keyring.owner_of(device_id) not in ("", record.id):
-            raise Forbidden(f"another token speaks for {device_id}")
-        there = self._replica.devices.get(device_id)
-        if there is not None and there.identity.owner not in ("", record.id):
-            raise Forbidden(f"{device_id} was registered by another token")
+        self._names.check(peer.session.bearer, device_id)
         if record.public_key and not proves(record.public_key, message.proof, peer.nonce, device_id):
             raise Forbidden("the proof does not fit this token's key and this connection")
 

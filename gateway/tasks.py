@@ -19,6 +19,7 @@ from gateway.callers import Callers
 from gateway.errands import Errands
 from gateway.guard import Guard, body_of
 from gateway.limits import check_payload
+from gateway.names import Names, asks_as
 from gateway.queries import OneTask, SomeTasks, WhoseTask, query_of
 from gateway.rations import patron_of, task_limits
 from gateway.waits import Waits
@@ -60,6 +61,7 @@ class TaskRoutes:
         self,
         settings: GatewaySettings,
         guard: Guard,
+        names: Names,
         errands: Errands,
         callers: Callers,
         calls: Calls,
@@ -70,6 +72,7 @@ class TaskRoutes:
         self._calls = calls
         self._limits = TaskLimits(settings.open_task_limit, settings.submitter_task_limit)
         self._guard = guard
+        self._names = names
         self._errands = errands
         self._tasks = tasks
         self._index = index
@@ -88,6 +91,7 @@ class TaskRoutes:
         task = _submission(await body_of(request))
         check_payload(task.data, "data")
         bearer = bearer_of(request.scope)
+        self._names.check(bearer, task.submitter_id)
         limits, patron = task_limits(self._limits, bearer), patron_of(bearer)
         answer = await self._run(self._tasks.submit(task, limits, called=True, patron=patron))
         body = _standing(task.submitter_id, task.id, answer.state, answer.result)
@@ -131,7 +135,8 @@ class TaskRoutes:
     async def _cancel(self, request: Request) -> Response:
         """202 when it will end soon, 200 when it is over already."""
         submitter_id, task_id = await self._named(request, query_of(WhoseTask, request))
-        answer = await self._run(self._tasks.cancel(submitter_id, task_id, mark_ms=0))
+        token_id = asks_as(bearer_of(request.scope))
+        answer = await self._run(self._tasks.cancel(submitter_id, task_id, mark_ms=0, token_id=token_id))
         if answer.state is None:
             raise NotFound(f"{submitter_id} has no task {task_id}")
         body = _standing(submitter_id, task_id, answer.state, answer.result)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rpn.codec import pack_record, unpack_record
-from rpn.errors import QueueFull, TaskConflict, TaskQuota
+from rpn.errors import Forbidden, QueueFull, TaskConflict, TaskQuota
 from rpn.model import Task, TaskBrief, TaskState
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member
@@ -107,15 +107,16 @@ class Tasks:
             self._submit, keys, args, lambda reply: _submitted(reply, task, limits, patron), self._submit_keys
         )
 
-    def cancel(self, submitter_id: str, task_id: str, *, mark_ms: int) -> Step[Cancelled]:
+    def cancel(self, submitter_id: str, task_id: str, *, mark_ms: int, token_id: str = "") -> Step[Cancelled]:
         """Mark a task as not wanted, unless it is over.
 
         One that is not there yet will be born cancelled, for `mark_ms`; with 0 it is left alone.
+        With a `token_id`, answers Forbidden when it was submitted in another token's name.
         """
         k = self._keys
         keys = [k.task(submitter_id, task_id), k.tasks, k.open]
         entry = pack_record(CancelEntry(submitter_id, task_id))
-        args = [entry, task_member(submitter_id, task_id), mark_ms]
+        args = [entry, task_member(submitter_id, task_id), mark_ms, token_id]
         return Step(self._cancel, keys, args, _cancelled)
 
     def report(self, device_id: str, presence: str, entry: TaskStreamEntry) -> Step[bool]:
@@ -207,5 +208,7 @@ def _at_quota(submitter_id: str, limit: int, patron: Patron | None) -> str:
 def _cancelled(reply: list[Any]) -> Cancelled:
     if reply[0] == b"UNKNOWN":
         return Cancelled(None, b"")
+    if reply[0] == b"FORBIDDEN":
+        raise Forbidden("this task was submitted by another token")
     state = unpack_record(TaskLife, reply[1]).state
     return Cancelled(state, reply[2] if reply[0] == b"OVER" else b"")

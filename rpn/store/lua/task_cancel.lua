@@ -5,7 +5,10 @@
 -- ARGV[1]     the stream entry, packed
 -- ARGV[2]     its member in the zset of open tasks
 -- ARGV[3]     how long the mark of an unknown task is kept (ms); 0: it is not marked
--- returns     {"MARKED", life}, {"UNKNOWN"} or {"OVER", life, result}
+-- ARGV[4]     the token whose tasks alone may be cancelled; empty: anybody's
+-- returns     {"MARKED", life}, {"UNKNOWN"}, {"FORBIDDEN"} or {"OVER", life, result}
+
+local PATRON = 13 -- its place in a TaskLife; nil where no tokens were asked for
 
 local known = redis.call("HMGET", KEYS[1], "digest", "life", "result")
 if not known[1] then
@@ -14,6 +17,10 @@ if not known[1] then
     redis.call("PEXPIRE", KEYS[1], ARGV[3])
   end
   return {"UNKNOWN"}
+end
+local patron = ARGV[4] ~= "" and cmsgpack.unpack(known[2])[PATRON]
+if patron and patron[1] ~= ARGV[4] then
+  return {"FORBIDDEN"}
 end
 if not redis.call("ZSCORE", KEYS[3], ARGV[2]) then
   return {"OVER", known[2], known[3] or ""}
