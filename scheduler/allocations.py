@@ -73,8 +73,6 @@ class Allocations:
         """reasons made up for nobody but the news: each takes a look at every device"""
         self._waiting: list[Pending] = []
         self._later: list[tuple[str, ReleaseEntry | RenewEntry]] = []
-        self._fresh: set[str] = set()
-        """granted in this round: nothing else is decided about them before the store has them"""
 
     def next_retry_ms(self) -> int | None:
         """When a request is to be tried again."""
@@ -83,8 +81,12 @@ class Allocations:
         return min((pending.retry_ms for pending in self._waiting), default=None)
 
     def begin(self, now_ms: int) -> None:
-        """A new round: what the one before decided is settled; try again what had to wait."""
-        self._fresh.clear()
+        """A new round: what the one before decided is settled; try again what had to wait.
+
+        What is granted or changed in it is `fresh`: nothing else that is asked about it is decided before
+        the store has it.
+        """
+        self.held.fresh.clear()
         self.replacing.replace(now_ms)
         later, self._later = self._later, []
         for entry_id, entry in later:
@@ -101,7 +103,7 @@ class Allocations:
         match entry:
             case RequestEntry():
                 self._request(Pending(entry_id, entry), now_ms)
-            case _ if entry.allocation_id in self._fresh:
+            case _ if entry.allocation_id in self.held.fresh:
                 self._later.append((entry_id, entry))
             case ReleaseEntry():
                 self._withdraw(entry.allocation_id)
@@ -193,7 +195,6 @@ class Allocations:
             patron=entry.patron,
         )
         self.held.keep(record)
-        self._fresh.add(record.id)
         decision = self._docket.decide(undo=partial(self._take_back, record, pending))
         for share in shares:
             decision.rest_on(share.device_id, self._courier.presence(share.device_id))

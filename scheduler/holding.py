@@ -131,8 +131,13 @@ class Holding:
     # --- its end ------------------------------------------------------------------------------
 
     def let_oldest_go(self, holder: Holder, now_ms: int) -> None:
-        """Its own decision, because the grant that follows may be skipped."""
-        self.end(self._docket.decide(), self._holdings.oldest(holder), now_ms)
+        """Not in the decision of the grant that follows, which may be skipped; if that can be, with others.
+
+        What was decided about it in this round must be written first.
+        """
+        oldest = self._holdings.oldest(holder)
+        decision = self._docket.decide() if oldest.id in self._holdings.fresh else self._docket.note()
+        self.end(decision, oldest, now_ms)
 
     def over(
         self,

@@ -23,6 +23,8 @@ class Holdings:
         self._records: dict[str, AllocationRecord] = {}
         self._held_by: dict[Holder, dict[str, None]] = {}
         self._reserved = Tally()
+        self.fresh: set[str] = set()
+        """kept since this was last cleared: the store may not have them like this yet"""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -66,6 +68,7 @@ class Holdings:
         """From now on this is how it is held: new, or with other shares than before."""
         before = self._records.get(record.id)
         self._records[record.id] = record
+        self.fresh.add(record.id)
         if before is None:
             self._held_by.setdefault(holder_of(record), {})[record.id] = None
         elif before.shares == record.shares:

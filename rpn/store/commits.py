@@ -17,7 +17,10 @@ from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife, counted
 from rpn.store.scripts import Script
 from rpn.store.usage import Charge, counted
 
-SCRIPT = ("scheduler_words", "scheduler_ends", "scheduler_holds", "scheduler_writes", "scheduler_commit")
+SCRIPT = (
+    *("scheduler_words", "scheduler_ends", "scheduler_holds"),
+    *("scheduler_inboxes", "scheduler_writes", "scheduler_commit"),
+)
 
 
 class Deposed(Exception):
@@ -70,15 +73,27 @@ class Decision:
         "deliveries",
         "ends",
         "entries",
+        "freed",
+        "held",
         "lives",
         "news",
         "orders",
         "parts",
+        "requests",
         "rests",
+        "untold",
     )
 
     def __init__(self) -> None:
         self.rests: dict[str, str] = {}
+        self.held: list[Any] = []
+        """allocations as they are from now on: id, packed record, and so on"""
+        self.freed: list[str] = []
+        """ids of allocations that are held no longer"""
+        self.untold: list[tuple[str, str]] = []
+        """(device, inbox id) of what it need not hear any more"""
+        self.requests: list[str] = []
+        """ids of the entries of the stream of requests that are dealt with"""
         self.entries: list[str] = []
         """ids of the entries of the stream of tasks that are dealt with"""
         self.lives: list[Life] = []
@@ -99,12 +114,12 @@ class Decision:
         self.rests[device_id] = presence
 
     def hold(self, allocation: AllocationRecord) -> None:
-        self.commands.append(("HSET", "allocations", allocation.id, pack_record(allocation)))
+        self.held += (allocation.id, pack_record(allocation))
 
     def free(self, allocation_id: str, requester_id: str) -> None:
         """It is held no longer, and its requester is not told any more that it is."""
-        self.commands.append(("HDEL", "allocations", allocation_id))
-        self.commands.append(("HDEL", ("inbox", requester_id), f"allocation:{allocation_id}"))
+        self.freed.append(allocation_id)
+        self.untold.append((requester_id, f"allocation:{allocation_id}"))
 
     def charge(self, charge: Charge) -> None:
         """Count what was given and used. Only for a decision that rests on nothing."""
@@ -158,7 +173,7 @@ class Decision:
         self.news.append((kind, what))
 
     def request_processed(self, entry_id: str) -> None:
-        self.commands.append(("XDEL", "requests", entry_id))
+        self.requests.append(entry_id)
 
     def task_entry_processed(self, entry_id: str) -> None:
         self.entries.append(entry_id)
@@ -166,11 +181,13 @@ class Decision:
     @property
     def weight(self) -> int:
         """How much there is to write, about."""
-        return len(self.commands) + len(self.lives) + len(self.ends) + len(self.deliveries) + self.orders
+        of_allocations = len(self.held) // 2 + 2 * len(self.freed) + len(self.requests)
+        of_tasks = len(self.lives) + len(self.ends) + self.orders
+        return of_allocations + of_tasks + len(self.commands) + len(self.deliveries)
 
     @property
     def says_something(self) -> bool:
-        return bool(self.weight or self.entries)
+        return bool(self.requests or self.entries or self.weight)
 
 
 class Committed(NamedTuple):
@@ -221,7 +238,7 @@ def _accounts(decisions: list[Decision]) -> Decision:
     for each in decisions:
         if each.charges and each.rests:
             raise ValueError("a decision that may be skipped charges nothing")
-    accounts.commands = counted([charge for each in decisions for charge in each.charges])
+    accounts.commands = counted(charge for each in decisions for charge in each.charges)
     return accounts
 
 

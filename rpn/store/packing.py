@@ -16,11 +16,13 @@ command; beside it stands which decision said it, which matters only if some mus
     10  [[task, counted as, member, submitted ms, life, outcome, retention ms...], [decision...]]
                                          tasks that are over
     11  how many decisions there are
+    12  [[inbox, id...], [decision...]]          what need not wait in inboxes any more
+    13  [hash, field, amount...]                 sums that grow, whatever is skipped
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rpn.codec import pack, pack_record
@@ -35,11 +37,6 @@ FIXED = (
 )
 """the keys that the script knows by their place"""
 
-HELD, FREED = ("HSET", "allocations"), ("HDEL", "allocations")
-DEALT_WITH = ("XDEL", "tasks")
-GATHERED = (HELD, FREED, ("XDEL", "requests"), DEALT_WITH)
-"""what is written with one command each, in this order"""
-
 
 class Column:
     """What all decisions say of one kind, and who says it."""
@@ -50,9 +47,13 @@ class Column:
         self.values: list[Any] = []
         self.of: list[int] = []
 
-    def add(self, decision: int, values: tuple[Any, ...]) -> None:
+    def add(self, decision: int, values: Iterable[Any], count: int = 1) -> None:
+        """`count` times as many values as belong together."""
         self.values += values
-        self.of.append(decision)
+        if count == 1:
+            self.of.append(decision)
+        else:
+            self.of += [decision] * count
 
     @property
     def packed(self) -> tuple[list[Any], list[int]]:
@@ -67,9 +68,10 @@ class Packing:
         self._numbers = {getattr(keys, name): number for number, name in enumerate(FIXED, start=1)}
         self._places: dict[tuple[str, str], int] = {}
         self._rests: list[int] = []
-        self._columns = {each: Column() for each in GATHERED}
-        self._held, self._due, self._kept = self._columns[HELD], Column(), Column()
+        self._held, self._gone, self._answered, self._dealt_with = Column(), Column(), Column(), Column()
+        self._due, self._kept, self._untold = Column(), Column(), Column()
         self._lives, self._ends = Column(), Column()
+        self._sums: list[Any] = []
         self._mail: dict[str, tuple[list[bytes | str], list[int]]] = {}
         self._nowhere: list[int] = []
         self._commands: list[tuple[Any, ...]] = []
@@ -81,7 +83,7 @@ class Packing:
         for number, decision in enumerate(decisions):
             self._add(number, decision)
         places = [word for place in self._places for word in place]
-        gathered = [column.packed for column in self._columns.values()]
+        gathered = [column.packed for column in (self._held, self._gone, self._answered, self._dealt_with)]
         mail = [
             (self._number(self._keys.mailbox(gateway)), letters, to)
             for gateway, (letters, to) in self._mail.items()
@@ -89,16 +91,23 @@ class Packing:
         said = (
             *(places, self._rests, gathered, self._due.packed, self._kept.packed),
             *(mail, self._nowhere, self._commands, self._lives.packed, self._ends.packed, len(decisions)),
+            *(self._untold.packed, self._sums),
         )
         return list(self._numbers), pack(said)
 
     def _add(self, number: int, decision: Decision) -> None:
         for place in decision.rests.items():
             self._rests += (self._place(place), number)
+        if decision.held:
+            self._hold(number, decision.held)
+        if decision.freed:
+            self._free(number, decision)
+        if decision.requests:
+            self._answered.add(number, decision.requests, len(decision.requests))
+        if decision.entries:
+            self._dealt_with.add(number, decision.entries, len(decision.entries))
         for words in decision.commands:
             self._say(number, words)
-        for entry_id in decision.entries:
-            self._columns[DEALT_WITH].add(number, (entry_id,))
         for life in decision.lives:
             self._live(number, life)
         for ending in decision.ends:
@@ -106,14 +115,27 @@ class Packing:
         for index, delivery in enumerate(decision.deliveries):
             self._deliver(number, index, delivery)
 
+    def _hold(self, number: int, held: list[Any]) -> None:
+        if self._freed and not self._freed.isdisjoint(held[::2]):
+            for place in range(0, len(held), 2):
+                self._commands.append(
+                    self._command(number, ("HSET", "allocations", *held[place : place + 2]))
+                )
+        else:
+            self._held.add(number, held, len(held) // 2)
+
+    def _free(self, number: int, decision: Decision) -> None:
+        self._gone.add(number, decision.freed, len(decision.freed))
+        self._freed.update(decision.freed)
+        for device_id, inbox_id in decision.untold:
+            self._untold.add(number, (self._number(self._keys.inbox(device_id)), inbox_id))
+
     def _say(self, number: int, words: tuple[Any, ...]) -> None:
-        column = self._columns.get(words[:2])
-        if column is not None and not (column is self._held and words[2] in self._freed):
-            column.add(number, words[2:])
-            if words[0] == "HDEL":
-                self._freed.add(words[2])
-        elif words[1] == "due":
+        if words[1] == "due":
             self._due.add(number, _due(words))
+        elif words[0] == "HINCRBY":
+            _, name, field, amount = words
+            self._sums += (self._number(self._key(name)), field, str(amount))
         else:
             self._commands.append(self._command(number, words))
 
@@ -130,8 +152,12 @@ class Packing:
 
     def _command(self, number: int, words: tuple[Any, ...]) -> tuple[Any, ...]:
         verb, name, *arguments = words
-        key = getattr(self._keys, name) if isinstance(name, str) else getattr(self._keys, name[0])(*name[1:])
-        return (number, verb, self._number(key), *map(_text, arguments))
+        return (number, verb, self._number(self._key(name)), *map(_text, arguments))
+
+    def _key(self, name: str | tuple[str, ...]) -> str:
+        if isinstance(name, str):
+            return getattr(self._keys, name)  # type: ignore[no-any-return]
+        return getattr(self._keys, name[0])(*name[1:])  # type: ignore[no-any-return]
 
     def _deliver(self, number: int, index: int, delivery: Delivery) -> None:
         device_id, presence, frame, inbox_id = delivery

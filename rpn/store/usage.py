@@ -36,18 +36,24 @@ class Charge(NamedTuple):
 
 def counted(charges: Iterable[Charge]) -> list[tuple[Any, ...]]:
     """The commands (as in a Decision) that count these charges, one for each sum that grows."""
-    sums: Counter[tuple[str, str, str]] = Counter()
-    months: set[str] = set()
-    for until_ms, device_id, submitter_id, *amounts in charges:
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for until_ms, device_id, submitter_id, cpu, memory, gpu in charges:
         month = month_of(until_ms)
-        months.add(month)
-        for dimension, amount in zip(DIMENSIONS, amounts, strict=True):
-            sums["given", month, f"{dimension}:{device_id}"] += amount
-            sums["used", month, f"{dimension}:{submitter_id}"] += amount
+        for of in (("given", month, device_id), ("used", month, submitter_id)):
+            found = sums.get(of)
+            if found is None:
+                sums[of] = [cpu, memory, gpu]
+            else:
+                found[0] += cpu
+                found[1] += memory
+                found[2] += gpu
     commands: list[tuple[Any, ...]] = [
-        ("HINCRBY", (name, month), field, amount) for (name, month, field), amount in sums.items() if amount
+        ("HINCRBY", (name, month), f"{dimension}:{whose}", amount)
+        for (name, month, whose), amounts in sums.items()
+        for dimension, amount in zip(DIMENSIONS, amounts, strict=True)
+        if amount
     ]
-    kept = [(name, month) for month in sorted(months) for name in ("given", "used")]
+    kept = sorted({(name, month) for name, month, _ in sums})
     return commands + [("PEXPIRE", key, KEPT_MS) for key in kept]
 
 

@@ -211,11 +211,19 @@ class FakeStore:
                 else:
                     moved.append((index, place))
                 message = _messages.decode(delivery.frame)
-                if isinstance(message, ResourceAllocation) and decision.commands:  # else sent again
+                if isinstance(message, ResourceAllocation) and decision.requests:  # else sent again
                     self.answers.append(message)
         return Committed(skipped, moved)
 
     def _write(self, decision: Decision) -> None:
+        for allocation_id, record in zip(decision.held[::2], decision.held[1::2], strict=True):
+            self.allocations[allocation_id] = unpack_record(AllocationRecord, record)
+        for allocation_id in decision.freed:
+            self.allocations.pop(allocation_id, None)
+        for device_id, inbox_id in decision.untold:
+            self.inbox.pop((device_id, inbox_id), None)
+        for entry_id in decision.requests:
+            del self.requests[entry_id]
         for command in decision.commands:
             self._do(*command)
         for entry_id in decision.entries:
@@ -230,20 +238,12 @@ class FakeStore:
 
     def _do(self, command: str, key: Any, *args: Any) -> None:
         match command, key:
-            case "HSET", "allocations":
-                self.allocations[args[0]] = unpack_record(AllocationRecord, args[1])
-            case "HDEL", "allocations":
-                self.allocations.pop(args[0], None)
-            case "HDEL", ("inbox", device_id):
-                self.inbox.pop((device_id, args[0]), None)
             case "NOTE", ("task", *name):
                 self.notes.append(((*name,), *args))
             case "ZADD", "due":
                 self.due[args[1]] = args[0]
             case "ZREM", "due":
                 self.due.pop(args[0], None)
-            case "XDEL", "requests":
-                del self.requests[args[0]]
             case "HSET", ("call", call_id):
                 self.call_answers[call_id] = args[1]
             case "SET", "standing":

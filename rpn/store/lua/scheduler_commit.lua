@@ -23,11 +23,12 @@ if last[1] == mark then
   return {"OK", last[2], last[3]}
 end
 
-local places, rests, gathered, due, inboxes, mail, nowhere, commands, lives, ends, count =
+local places, rests, gathered, due, inboxes, mail, nowhere, commands, lives, ends, count, untold, sums =
   unpack(cmsgpack.unpack(ARGV[5]))
 local vacant = vacated(places)
 skip(rests, vacant)
 keep(holding(inboxes, 3))
+forget(holding(untold, 2))
 in_parts("HSET", KEYS[4], holding(gathered[1], 2))
 in_parts("HDEL", KEYS[4], holding(gathered[2], 1))
 in_parts("XDEL", KEYS[5], holding(gathered[3], 1))
@@ -35,6 +36,7 @@ in_parts("XDEL", KEYS[6], holding(gathered[4], 1))
 write_deadlines(holding(due, 2))
 live(holding(lives, 2))
 end_tasks(holding(ends, 7))
+count_up(sums)
 say(commands)
 for _, letters in ipairs(mail) do
   send(KEYS[letters[1]], letters[2], letters[3], vacant)

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Finds out which decisions hold: between scheduler_words and scheduler_writes.
+-- Finds out which decisions hold: between scheduler_ends and scheduler_inboxes.
 --
 -- KEYS     those of scheduler_words.lua
 -- ARGV     those of scheduler_commit.lua

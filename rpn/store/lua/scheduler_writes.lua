@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Writes what decisions say, kind by kind: between scheduler_holds and scheduler_commit.
+-- Writes what decisions say, kind by kind: between scheduler_inboxes and scheduler_commit.
 --
 -- KEYS     those of scheduler_words.lua
 -- ARGV     those of scheduler_commit.lua
 -- returns  nothing: the script goes on
 
-local kept, moved = {}, {}
+local moved = {}
 
 local function write_deadlines(due)
   local at, set, cleared = {}, {}, {}
@@ -23,17 +23,10 @@ local function write_deadlines(due)
   in_parts("ZREM", KEYS[7], cleared)
 end
 
-local function keep(inboxes)
-  local fields = {}
-  for index = 1, #inboxes, 3 do
-    local inbox = KEYS[inboxes[index]]
-    local own = fields[inbox] or {}
-    fields[inbox] = own
-    own[#own + 1], own[#own + 2] = inboxes[index + 1], inboxes[index + 2]
-  end
-  for inbox, own in pairs(fields) do
-    in_parts("HSET", inbox, own)
-    kept[inbox] = true
+-- Three words for each: hash, field, by how much it grows.
+local function count_up(sums)
+  for index = 1, #sums, 3 do
+    redis.call("HINCRBY", KEYS[sums[index]], sums[index + 1], sums[index + 2])
   end
 end
 
