@@ -229,14 +229,20 @@ class Replica:
         return [] if device is None else [Change(What.LEFT, device, reason=reason)]
 
     def _reconcile(self, device_id: str, snapshot: Snapshot) -> list[Change]:
-        """Make one device what the snapshot says of it."""
+        """Make one device what the snapshot says of it.
+
+        A store that heard of a session earlier than we did has lost its latest report in a crash: we
+        keep what we know until the device says it again.
+        """
         session, _, gateway = snapshot.sessions[device_id].partition(" ")
         identity = snapshot.devices.get(device_id, b"")
         report = snapshot.resources.get(device_id, b"")
         seen_ms, lost = snapshot.seen_ms.get(device_id, 0), device_id in snapshot.lost_ms
         changes: list[Change] = []
         before = self.devices.get(device_id)
-        if before is not None and before.frame and not report:  # a report ends only with its device
+        if before is not None and before.session == session and _knows_less(seen_ms, report, before):
+            report, seen_ms = b"", before.seen_ms
+        elif before is not None and before.frame and not report:  # a report ends only with its device
             changes, before = self._leave(device_id, ""), None
         if before is None or before.presence != snapshot.sessions[device_id] or (before.lost and not lost):
             join = Operation(Kind.JOIN, device_id, session, gateway, identity, report)
@@ -261,6 +267,11 @@ class Replica:
         if device.frame != frame:
             changes.append(Change(What.REPORTED, device))
         return changes
+
+
+def _knows_less(seen_ms: int, report: bytes, device: Mirrored) -> bool:
+    """Whether a snapshot that shows the same session is of before what we heard from it."""
+    return (seen_ms, bool(report)) < (device.seen_ms, bool(device.frame))
 
 
 def total(rows: list[Resources]) -> PoolTotals:

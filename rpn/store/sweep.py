@@ -52,7 +52,7 @@ class Sweeper:
         """One round; answers how many devices it removed or marked as lost."""
         k = self._keys
         _, gateways, orphans, lost, silent = await self._find.run(
-            [k.meta, k.sessions, k.seen, k.lost, k.gateways],
+            [k.meta, k.sessions, k.seen, k.lost, k.gateways, k.batches],
             [AWAY_MS, AMNESTY_MS, self._grace_ms, self._silence_ms],
         )
         dead = {name.decode(): end for name, end in _tuples(gateways, 2)}

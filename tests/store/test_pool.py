@@ -14,7 +14,7 @@ from rpn.store.keys import Keys
 from rpn.store.pool import SAME, Guarded, InboxItem, PoolStore, Resync
 from rpn.store.records import ReconcileEntry
 from tests.store.batches import Gateway, heard, identify, join, leave, lose, measurement, report
-from tests.store.conftest import Forgetful
+from tests.store.conftest import Forgetful, Server
 from tests.store.listening import Listener
 
 
@@ -308,3 +308,26 @@ async def test_the_chain_of_events_is_unbroken_over_many_writers(pool: PoolStore
     assert [event.rev for event in events] == list(range(1, 81))
     assert [event.prev for event in events] == ["", *(event.tip for event in events[:-1])]
     assert (await pool.snapshot()).tip == events[-1].tip
+
+
+# --- what the disk is told -----------------------------------------------------------------------
+
+
+async def aof_bytes(connection: Connection) -> int:
+    """How much the server has written down since it began."""
+    return int((await connection.command("INFO", "persistence"))["aof_current_size"])
+
+
+async def test_what_devices_measure_waits_for_no_disk(own_server: Server, pool_name: str, keys: Keys) -> None:
+    connection = Connection(own_server.url, pool=pool_name)
+    pool = PoolStore(connection, keys)
+    gateway = Gateway(pool)
+    await gateway.join("a", "b")
+    before = await aof_bytes(connection)
+    await gateway.send(report("a", cpu_usage=50), heard("b"))
+    await gateway.send()
+    assert await aof_bytes(connection) == before
+    assert (await pool.snapshot()).resources == {"a": measurement("a", 50)}
+    await gateway.send(report("a", cpu_usage=60), identify("b", "Bea's"))
+    assert await aof_bytes(connection) > before, "who somebody is must last"
+    await connection.close()

@@ -296,3 +296,21 @@ async def test_a_server_that_was_restarted_gives_amnesty(own_server: Server) -> 
     await Clock(after, keys).end_amnesty()
     assert await Sweeper(after, keys, SETTINGS).sweep() == 1
     await after.close()
+
+
+async def test_after_a_restart_every_gateway_must_join_its_devices_again(own_server: Server) -> None:
+    keys = Keys("default")
+    before = Connection(own_server.url)
+    gateway = Gateway(PoolStore(before, keys))
+    await gateway.join("a")
+    await Sweeper(before, keys, SETTINGS).sweep()
+    await before.close()
+    own_server.stop()
+    own_server.start()
+    after = Connection(own_server.url)
+    gateway = Gateway(PoolStore(after, keys))
+    gateway.number = 1
+    await Sweeper(after, keys, SETTINGS).sweep()
+    with pytest.raises(Resync):
+        await gateway.send(heard("a"))
+    await after.close()

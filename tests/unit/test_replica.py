@@ -195,6 +195,17 @@ def test_a_snapshot_tells_who_came_and_went_meanwhile() -> None:
     assert replica.load(store.snapshot()) == []
 
 
+def test_a_report_that_a_crash_took_from_the_store_is_still_known_here() -> None:
+    store = StoreModel()
+    store.apply(join("a"))
+    as_written_down = store.snapshot()
+    replica = loaded(store)
+    replica.apply(store.apply(Operation(Kind.REPORT, "a", report=report("a", cpu_usage=50))))
+    shown = state(replica)
+    assert replica.load(as_written_down) == []
+    assert state(replica) == shown
+
+
 def test_a_lost_device_is_shown_as_offline_until_it_is_back() -> None:
     store, replica = StoreModel(), Replica()
     replica.apply(store.apply(join("a")))

@@ -1,6 +1,9 @@
 #!lua flags=allow-oom
 -- Apply a gateway's batch of operations on its devices, and tell everybody.
 --
+-- A batch of reports alone is fleeting: it goes to the replicas and not to the disk, so that no update waits
+-- for an fsync. What a crash takes of it the devices say again (sweep_find.lua makes every gateway join anew).
+--
 -- KEYS[1..9]  meta, sessions, devices, resources, seen, lost, gateways, batches, tasks (stream)
 -- KEYS[n]     inboxes of the devices that join
 -- ARGV[1..5]  gateway, number of the batch, lease of the gateway (ms), channel of events,
@@ -18,9 +21,11 @@ last = tonumber(last)
 if number ~= last and number ~= last + 1 or (last > 0 and not redis.call("ZSCORE", KEYS[7], ARGV[1])) then
   return {"RESYNC"}
 end
-redis.call("ZADD", KEYS[7], now + ARGV[3], ARGV[1])
 
-local operations, guards, out = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7]), {}
+local operations, guards, out, fleeting = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7]), {}, true
+for _, operation in ipairs(operations) do fleeting = fleeting and (operation[1] == 1 or operation[1] == 2) end
+if fleeting then redis.set_repl(redis.REPL_REPLICA) end
+redis.call("ZADD", KEYS[7], now + ARGV[3], ARGV[1])
 if number == last then
   for index in skipped:gmatch("%d+") do out[index + 1] = true end
 else

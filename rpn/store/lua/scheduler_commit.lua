@@ -16,6 +16,11 @@
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return {"DEPOSED"}
 end
+local places, rests, gathered, due, inboxes, mail, nowhere, commands, lives, ends, count, untold, sums =
+  unpack(cmsgpack.unpack(ARGV[5]))
+if count == 0 then
+  redis.set_repl(redis.REPL_REPLICA)  -- a renewal and no more: no disk need remember it
+end
 redis.call("PEXPIRE", KEYS[1], ARGV[3])
 local mark = ARGV[1] .. ":" .. ARGV[2]
 local last = redis.call("HMGET", KEYS[2], "commit", "commit_skipped", "commit_moved")
@@ -23,8 +28,6 @@ if last[1] == mark then
   return {"OK", last[2], last[3]}
 end
 
-local places, rests, gathered, due, inboxes, mail, nowhere, commands, lives, ends, count, untold, sums =
-  unpack(cmsgpack.unpack(ARGV[5]))
 local vacant = vacated(places)
 skip(rests, vacant)
 keep(holding(inboxes, 3))
