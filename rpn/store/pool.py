@@ -70,7 +70,7 @@ class PoolStore:
     def __init__(self, connection: Connection, keys: Keys) -> None:
         self._connection = connection
         self._keys = keys
-        self._apply = Script(connection, "pool_apply")
+        self._apply = Script(connection, "pool_tell", "pool_apply")
         self._snapshot = Script(connection, "pool_snapshot")
 
     async def apply(

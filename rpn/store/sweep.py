@@ -35,7 +35,7 @@ class Sweeper:
         self._keys = keys
         self._publish = connection.publish
         self._find = Script(connection, "sweep_find")
-        self._remove = Script(connection, "sweep_remove")
+        self._remove = Script(connection, "pool_tell", "sweep_remove")
         self._grace_ms = int(settings.reconnect_grace_s * 1000)
         self._silence_ms = int((settings.silence_limit_s + settings.gateway_lease_s) * 1000)
 

@@ -1,8 +1,7 @@
 #!lua flags=allow-oom
--- Apply a gateway's batch of operations on its devices, and tell everybody.
+-- Apply a gateway's batch of operations on its devices, and tell everybody. It follows pool_tell.lua.
 --
--- A batch of reports alone is fleeting: it goes to the replicas and not to the disk, so that no update waits
--- for an fsync. What a crash takes of it the devices say again (sweep_find.lua makes every gateway join anew).
+-- A batch of reports alone goes to the replicas and not to the disk: after a crash it is told anew (sweep_find.lua).
 --
 -- KEYS[1..9]  meta, sessions, devices, resources, seen, lost, gateways, batches, tasks (stream)
 -- KEYS[n]     inboxes of the devices that join
@@ -22,16 +21,17 @@ if number ~= last and number ~= last + 1 or (last > 0 and not redis.call("ZSCORE
   return {"RESYNC"}
 end
 
-local operations, guards, out, fleeting = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7]), {}, true
-for _, operation in ipairs(operations) do fleeting = fleeting and (operation[1] == 1 or operation[1] == 2) end
+local operations, guards, ids, out, fleeting = cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7]), {}, {}, true
+for index, each in ipairs(operations) do
+  ids[index], fleeting = each[2], fleeting and (each[1] == 1 or each[1] == 2)
+end
 if fleeting then redis.set_repl(redis.REPL_REPLICA) end
 redis.call("ZADD", KEYS[7], now + ARGV[3], ARGV[1])
 if number == last then
   for index in skipped:gmatch("%d+") do out[index + 1] = true end
 else
-  local ids, sessions, devices, resources, seen, back, lost, gone, late = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local sessions, devices, resources, seen, back, lost, gone, late = {}, {}, {}, {}, {}, {}, {}, {}
   local function pair(list, first, second) local n = #list list[n + 1], list[n + 2] = first, second end
-  for index, operation in ipairs(operations) do ids[index] = operation[2] end
   local present = #ids > 0 and redis.call("HMGET", KEYS[2], unpack(ids))
   for index, operation in ipairs(operations) do
     local kind, id, session, there = operation[1], operation[2], operation[3], present[index]
@@ -59,11 +59,7 @@ else
   for key = 5, 6 do put("ZREM", KEYS[key], gone) end
   skipped, rev = table.concat(late, ","), redis.call("HGET", KEYS[1], "rev") or "0"
   if #operations > #late then
-    local prev = redis.call("HGET", KEYS[1], "tip") or ""
-    rev = redis.call("HINCRBY", KEYS[1], "rev", 1)
-    redis.call("HSET", KEYS[1], "tip", ARGV[5])
-    local place = {rev, prev, ARGV[5], string.format("%.0f", now), ARGV[1], number, skipped}
-    redis.call(ARGV[8], ARGV[4], table.concat(place, " ") .. "\n" .. ARGV[6])
+    rev = tell(ARGV[8], ARGV[4], ARGV[5], ARGV[6], {string.format("%.0f", now), ARGV[1], number, skipped})
   end
   redis.call("HSET", KEYS[8], ARGV[1], table.concat({number, rev, skipped}, " "))
 end

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Remove those of the dead that are still dead, and tell everybody.
+-- Remove those of the dead that are still dead, and tell everybody. It follows pool_tell.lua.
 --
 -- KEYS[1..8]  meta, sessions, devices, resources, seen, lost, gateways, batches
 -- KEYS[n]     mailboxes of the dead gateways, in their order
@@ -38,10 +38,6 @@ for index, gateway in ipairs(cmsgpack.unpack(ARGV[5])) do
   end
 end
 if #operations > #skipped then
-  local prev = redis.call("HGET", KEYS[1], "tip") or ""
-  local rev = redis.call("HINCRBY", KEYS[1], "rev", 1)
-  redis.call("HSET", KEYS[1], "tip", ARGV[2])
-  local place = {rev, prev, ARGV[2], now, "-", 0, table.concat(skipped, ",")}
-  redis.call(ARGV[6], ARGV[1], table.concat(place, " ") .. "\n" .. ARGV[3])
+  tell(ARGV[6], ARGV[1], ARGV[2], ARGV[3], {now, "-", 0, table.concat(skipped, ",")})
 end
 return #operations - #skipped
