@@ -320,6 +320,7 @@ async def aof_bytes(connection: Connection) -> int:
 
 async def test_what_devices_measure_waits_for_no_disk(own_server: Server, pool_name: str, keys: Keys) -> None:
     connection = Connection(own_server.url, pool=pool_name)
+    await connection.command("CONFIG", "SET", "appendfsync", "always")
     pool = PoolStore(connection, keys)
     gateway = Gateway(pool)
     await gateway.join("a", "b")
