@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -13,6 +11,9 @@ PROBE_LIMIT_S = 5
 @cache
 def found() -> str:
     """Where bwrap is, if it is there and works; else nothing."""
+    import shutil  # what no task's process needs, which is a copy of the warden
+    import subprocess
+
     path = shutil.which("bwrap")
     if path is None:
         return ""

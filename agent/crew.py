@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from agent.files import removed
 from agent.frames import Call, Hello, Reply, Splitter, framed, hellos, replies
 from agent.limits import NICE
 from agent.output import Log
+from agent.pipes import Inflow, Pipes, pipes
 from agent.spawner import CannotStart, End, Limits, Order, Spawned, Spawner, WardenLost, minimal_environment
 
 CALLS_LIMIT = 10_000
@@ -27,7 +27,6 @@ WORKING_LIMIT = 4 * IDLE_LIMIT
 IDLE_S, SURPLUS_S = 60.0, 5.0
 """how long one waits before it ends; the same for those beyond IDLE_LIMIT"""
 SWEEP_S = 5.0
-PIPE_BYTES = 1 << 20
 _SOURCE = str(Path(__file__).resolve().parent.parent)
 
 
@@ -76,7 +75,16 @@ class Trade:
 class Worker:
     """One warm process; `ask` it one thing at a time."""
 
-    def __init__(self, spawned: Spawned, folder: str, spawner: Spawner) -> None:
+    def __init__(
+        self,
+        spawned: Spawned,
+        folder: str,
+        spawner: Spawner,
+        joined: Pipes,
+        *,
+        answers: _Answers,
+        prints: _Prints,
+    ) -> None:
         self.hello = Hello()
         self.known: set[str] = set()
         """modules that it has"""
@@ -84,9 +92,9 @@ class Worker:
         self.idle_since_s = 0.0
         self.spawned = spawned
         self.folder = folder
-        self.answers = _Answers()
-        self.prints = _Prints()
-        self.transports: list[asyncio.BaseTransport] = []
+        self.answers = answers
+        self.prints = prints
+        self._pipes = joined
         self._spawner = spawner
         self._limits: Limits | None = None
 
@@ -98,7 +106,7 @@ class Worker:
             self._limits = limits
             await self._spawner.limit(self.spawned, limits)
         answer = self.answers.expect()
-        self.transports[0].write(framed(call))  # type: ignore[attr-defined] # the pipe to its input
+        self._pipes.stdin.write(framed(call))
         body = await attempt.unless_stopped(answer)
         if body is None:
             raise WorkerGone(await self.spawned.ended)
@@ -114,8 +122,7 @@ class Worker:
         with suppress(WardenLost):  # whoever listens to the warden says so
             await self._spawner.kill(self.spawned)
             await self.spawned.ended
-        for transport in self.transports:
-            transport.close()
+        self._pipes.close()
         await removed(self.folder)
 
 
@@ -175,18 +182,19 @@ class Crew:
             await worker.end()
 
     async def _start(self) -> Worker:
-        folder = tempfile.mkdtemp(dir=self._spawner.work)
-        (stdin, stdin_in), (stdout_out, stdout), (stderr_out, stderr) = os.pipe(), os.pipe(), os.pipe()
+        folder = self._spawner.new_folder()
+        answers, prints = _Answers(), _Prints()
+        hello = answers.expect()
+        joined: Pipes | None = None
         try:
-            spawned = await self._spawner.start(self._trade.order(folder), (stdin, stdout, stderr))
+            joined = pipes(answers, prints)
+            spawned = await self._spawner.start(self._trade.order(folder), joined.theirs)
         except BaseException:
-            for fd in (stdin_in, stdout_out, stderr_out):
-                os.close(fd)
+            if joined is not None:
+                joined.close()
             await removed(folder)
             raise
-        worker = Worker(spawned, folder, self._spawner)
-        hello = worker.answers.expect()
-        await _connect(worker, stdin_in, stdout_out, stderr_out)
+        worker = Worker(spawned, folder, self._spawner, joined, answers=answers, prints=prints)
         body = await hello
         if body is None:
             await worker.end()
@@ -252,28 +260,26 @@ class _Prints(asyncio.Protocol):
         self.last = ""
         """what it printed while it worked for nobody"""
         self._log: Log | None = None
-        self._fd = -1
-        self._transport: asyncio.ReadTransport | None = None
+        self._inflow: Inflow | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.ReadTransport):
-            self._transport = transport
-            self._fd = transport.get_extra_info("pipe").fileno()
+        if isinstance(transport, Inflow):
+            self._inflow = transport
 
     def begin(self, log: Log) -> None:
         self._log = log
-        if self._transport is not None:
-            log.connection_made(self._transport)
+        if self._inflow is not None:
+            log.connection_made(self._inflow)
 
     def finish(self) -> None:
         """Pass on all that is printed by now."""
-        log, self._log = self._log, None
+        log = self._log
         if log is None:
             return
-        if self._transport is not None and not self._transport.is_closing():
-            with suppress(BlockingIOError):
-                log.data_received(os.read(self._fd, PIPE_BYTES))
-            self._transport.resume_reading()
+        if self._inflow is not None:
+            self._inflow.drain()
+            self._inflow.resume_reading()
+        self._log = None
         log.connection_lost(None)
 
     def data_received(self, data: bytes) -> None:
@@ -281,14 +287,6 @@ class _Prints(asyncio.Protocol):
             self._log.data_received(data)
         else:
             self.last = (self.last + data.decode(errors="replace"))[-1000:]
-
-
-async def _connect(worker: Worker, stdin: int, stdout: int, stderr: int) -> None:
-    loop = asyncio.get_running_loop()
-    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(stdin, "wb", 0))
-    reader, _ = await loop.connect_read_pipe(lambda: worker.answers, os.fdopen(stdout, "rb", 0))
-    logger, _ = await loop.connect_read_pipe(lambda: worker.prints, os.fdopen(stderr, "rb", 0))
-    worker.transports = [writer, reader, logger]
 
 
 def _now_s() -> float:

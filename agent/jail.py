@@ -36,18 +36,31 @@ def interpreter() -> list[str]:
     return sorted({*found, *map(os.path.realpath, found)})
 
 
-@cache
-def system() -> landlock.Places:
-    """What all tasks may read, opened; asked for once before there are tasks.
-
-    What `confine` imports is imported with it: every child would do so anew, before it becomes its task.
-    """
+def get_ready() -> None:
+    """Do once what every child would do anew before it becomes its task: open, import, work out."""
     if sys.platform != "win32":
         from agent import rlimits  # noqa: F401
+    _system()
+    _needs_bubblewrap()
+    if seccomp.available():
+        seccomp.own_filter()
+
+
+@cache
+def _system() -> landlock.Places:
     return landlock.Places(SYSTEM if landlock.version() else ())
 
 
-def confine(order: Mapping[str, Any], user: int | None) -> None:
+def prepared(*, network: bool = False) -> landlock.Ruleset | None:
+    """What all tasks may read and write, for `confine`; None where there is no Landlock. Raises OSError."""
+    if not landlock.version():
+        return None
+    ruleset = landlock.Ruleset(_system(), network=network)
+    ruleset.add(writes=DEVICES)
+    return ruleset
+
+
+def confine(order: Mapping[str, Any], user: int | None, ruleset: landlock.Ruleset | None) -> None:
     """Give up all that `order` does not grant; as `user`, if one is set aside. Raises OSError."""
     if sys.platform == "win32":
         raise OSError("tasks are not confined on Windows")
@@ -57,9 +70,11 @@ def confine(order: Mapping[str, Any], user: int | None) -> None:
     if order["cores"] and sys.platform == "linux":
         os.sched_setaffinity(0, order["cores"])
     rlimits.hold_to(order["limits"], alone=user is not None)
-    if landlock.version():
-        reads, writes = _reads(order, network), _writes(order)
-        landlock.restrict(known=system(), reads=reads, writes=writes, network=network)
+    if ruleset is not None and ruleset.network != network:
+        ruleset = prepared(network=network)
+    if ruleset is not None:
+        ruleset.add(reads=_reads(order, network), writes=_writes(order))
+        ruleset.restrict()
     if user is not None and sys.platform == "linux":
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -68,6 +83,8 @@ def confine(order: Mapping[str, Any], user: int | None) -> None:
     kernel.forbid_new_privileges()
     if not network and not _needs_bubblewrap() and seccomp.available():
         seccomp.forbid_sockets()
+    # Last, for the pool waits for all that comes before it. Lowering it back is not allowed to a task's user.
+    os.setpriority(os.PRIO_PROCESS, 0, order["limits"].get("nice", 0))
 
 
 def command(order: Mapping[str, Any]) -> list[str]:
@@ -81,7 +98,7 @@ def command(order: Mapping[str, Any]) -> list[str]:
         bwrap=bubblewrap.found(),
         folder=order["folder"],
         reads=[*SYSTEM, *_reads(order, network)],
-        writes=_writes(order),
+        writes=[*DEVICES, *_writes(order)],
         network=network,
     )
 
@@ -96,7 +113,7 @@ def _reads(order: Mapping[str, Any], network: bool) -> list[str]:
 
 
 def _writes(order: Mapping[str, Any]) -> list[str]:
-    writes = [order["folder"], *DEVICES, *order.get("writes", ())]
+    writes = [order["folder"], *order.get("writes", ())]
     if order.get("gpu"):
         writes += [path for pattern in GPU_DEVICES for path in glob.glob(pattern)]
     return writes

@@ -24,15 +24,15 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _BIND_AND_CONNECT_TCP = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_syscall = ctypes.CDLL(None, use_errno=True).syscall if sys.platform == "linux" else None
 
 
 @cache
 def version() -> int:
     """Which version of Landlock the kernel speaks; 0: none."""
-    if _libc is None:
+    if _syscall is None:
         return 0
-    return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, _VERSION)))
+    return max(0, int(_syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
 class Places:
@@ -42,24 +42,33 @@ class Places:
         self.opened = list(_opened(paths))
 
 
-def restrict(*, known: Places, reads: Iterable[str], writes: Iterable[str], network: bool) -> None:
-    """Leave this process, and all it starts, these files and folders and nothing else; `known` to read.
+class Ruleset:
+    """What a process, and all it starts, is left with: files and folders, and nothing else; `known` to read.
 
     Where the kernel can, signals to processes outside and, without `network`, TCP are gone too.
-    Paths that are not there are passed over. Raises OSError.
+    Paths that are not there are passed over. Everything here raises OSError.
     """
-    everything = _handled(version())
-    ruleset = _create(everything, network=network)
-    try:
+
+    def __init__(self, known: Places, *, network: bool) -> None:
+        self.network = network
+        self._everything = _handled(version())
+        self._fd = _create(self._everything, network=network)
         for fd, is_folder in known.opened:
-            _allow(ruleset, fd, _READ, is_folder=is_folder)
-        for paths, rights in ((reads, _READ), (writes, everything)):
+            _allow(self._fd, fd, _READ, is_folder=is_folder)
+
+    def add(self, *, reads: Iterable[str] = (), writes: Iterable[str] = ()) -> None:
+        """Leave it these places too."""
+        for paths, rights in ((reads, _READ), (writes, self._everything)):
             for fd, is_folder in _opened(paths):
-                _allow(ruleset, fd, rights, is_folder=is_folder)
+                _allow(self._fd, fd, rights, is_folder=is_folder)
                 os.close(fd)
-        _call(_RESTRICT_SELF, ruleset, 0)
-    finally:
-        os.close(ruleset)
+
+    def restrict(self) -> None:
+        """Hold this process to it."""
+        try:
+            _call(_RESTRICT_SELF, self._fd, 0)
+        finally:
+            os.close(self._fd)
 
 
 def _handled(known: int) -> int:
@@ -95,9 +104,9 @@ def _allow(ruleset: int, fd: int, rights: int, *, is_folder: bool) -> None:
 
 
 def _call(number: int, *arguments: int | bytes) -> int:
-    if _libc is None:
+    if _syscall is None:
         raise OSError("Landlock is Linux's")
-    done = int(_libc.syscall(ctypes.c_long(number), *map(_as_word, arguments)))
+    done = int(_syscall(ctypes.c_long(number), *map(_as_word, arguments)))
     if done < 0:
         raise OSError(ctypes.get_errno(), f"landlock: {os.strerror(ctypes.get_errno())}")
     return done

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_CHUNK = 65536
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_PROC = Path("/proc")
-_HAS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+_HAS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Process(NamedTuple):
@@ -35,7 +34,7 @@ def look(pid: int) -> Process | None:
     if not sys.platform.startswith("linux"):
         return _look_portably(pid)
     try:
-        line = (_PROC / str(pid) / "stat").read_bytes()
+        line = _content(f"/proc/{pid}/stat")
     except OSError:
         return None
     return parse_stat(pid, line)
@@ -63,7 +62,7 @@ def children(pid: int) -> list[int]:
         return [found.pid for found in _everyone() if found.parent == pid]
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-        lists = [(_PROC / str(pid) / "task" / thread / "children").read_bytes() for thread in threads]
+        lists = [_content(f"/proc/{pid}/task/{thread}/children") for thread in threads]
     except OSError:
         return []
     return [int(child) for children_of_thread in lists for child in children_of_thread.split()]
@@ -80,7 +79,7 @@ def descendants(pid: int) -> list[int]:
 def proportional_bytes(pid: int) -> int | None:
     """Resident memory with shared pages divided among those who share them; None if unknown."""
     try:
-        for line in (_PROC / str(pid) / "smaps_rollup").read_bytes().splitlines():
+        for line in _content(f"/proc/{pid}/smaps_rollup").splitlines():
             if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
@@ -88,8 +87,20 @@ def proportional_bytes(pid: int) -> int | None:
     return None
 
 
+def _content(path: str) -> bytes:
+    """What a file of /proc says: read as a stream it would be asked for its size and its kind first."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        parts = [os.read(fd, _CHUNK)]
+        while parts[-1]:
+            parts.append(os.read(fd, _CHUNK))
+    finally:
+        os.close(fd)
+    return b"".join(parts)
+
+
 def _everyone() -> Iterator[Process]:
-    for name in os.listdir(_PROC):
+    for name in os.listdir("/proc"):
         if name.isdigit() and (found := look(int(name))) is not None:
             yield found
 

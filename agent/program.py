@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from contextlib import suppress
 
 import msgspec
@@ -15,7 +14,9 @@ from agent.ending import explained
 from agent.files import bring_in, content_of, removed, take_out
 from agent.limits import limits_for
 from agent.output import Collector, Log, result_of
+from agent.pipes import pipes
 from agent.plan import Program, too_much
+from agent.programs import path_of
 from agent.spawner import End, Order, Spawned, Spawner, WardenLost, minimal_environment
 from rpn.model import TaskResult
 
@@ -25,7 +26,7 @@ LAST_WORDS_S = 1.0
 
 async def run(attempt: Attempt, program: Program, spawner: Spawner, blobs: BlobCache) -> TaskResult:
     """Run it, and bring home what it wrote. Raises Stopped, CannotStart, OSError, Undelivered, RPNError."""
-    folder = tempfile.mkdtemp(dir=spawner.work)
+    folder = spawner.new_folder()
     try:
         given = await attempt.unless_stopped(_prepared(program, folder, blobs))
         result = await _run_in(folder, given, attempt, program, spawner)
@@ -49,16 +50,17 @@ async def _run_in(
 ) -> TaskResult:
     output = Collector(lambda: attempt.stop(too_much()))
     log = Log(attempt.tell)
-    streams, transports = await _connect(given, output, log)
+    order = _order(folder, attempt, program)
+    joined = pipes(output, log)
     try:
-        order = _order(folder, attempt, program)
-        spawned = await spawner.start(order, streams)
+        joined.stdin.write(given)
+        joined.stdin.end()
+        spawned = await spawner.start(order, joined.theirs)
         await attempt.works(spawned, spawner)
         end = await _until_ended(attempt, spawned, spawner)
         await asyncio.wait({output.ended, log.ended}, timeout=LAST_WORDS_S)
     finally:
-        for transport in transports:
-            transport.close()
+        joined.close()
     if attempt.verdict is not None:
         raise Stopped
     failure = explained(end, order.limits, log.tail)
@@ -71,6 +73,7 @@ def _order(folder: str, attempt: Attempt, program: Program) -> Order:
         folder,
         {"PATH": os.defpath, **minimal_environment(os.environ), "TMPDIR": folder, "HOME": folder},
         argv=program.argv,
+        program=path_of(command.argv[0]),
         limits=limits_for(attempt.plan, attempt.requirements),
         reads=command.places,
         writes=command.writes,
@@ -86,19 +89,3 @@ async def _until_ended(attempt: Attempt, spawned: Spawned, spawner: Spawner) -> 
         with suppress(WardenLost):  # whoever listens to the warden says so
             await spawner.kill(spawned)
         return await spawned.ended
-
-
-async def _connect(
-    given: bytes, output: Collector, log: Log
-) -> tuple[tuple[int, int, int], list[asyncio.BaseTransport]]:
-    """Pipes for the three streams: the task's ends, and what holds ours."""
-    loop = asyncio.get_running_loop()
-    stdin, stdin_in = os.pipe()
-    stdout_out, stdout = os.pipe()
-    stderr_out, stderr = os.pipe()
-    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(stdin_in, "wb", 0))
-    writer.write(given)
-    writer.write_eof()
-    reader, _ = await loop.connect_read_pipe(lambda: output, os.fdopen(stdout_out, "rb", 0))
-    logger, _ = await loop.connect_read_pipe(lambda: log, os.fdopen(stderr_out, "rb", 0))
-    return (stdin, stdout, stderr), [writer, reader, logger]

@@ -15,6 +15,11 @@ def of_program(argv: Sequence[str]) -> list[str]:
     return [*_program(argv[0]), *named]
 
 
+def path_of(name: str) -> str:
+    """Where the program of this name is; empty if it is nowhere."""
+    return next(iter(_program(name)), "")
+
+
 @cache
 def _program(name: str) -> tuple[str, ...]:
     found = shutil.which(name)

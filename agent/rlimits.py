@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from collections.abc import Mapping
@@ -18,7 +17,6 @@ MB = 2**20
 
 def hold_to(limits: Mapping[str, Any], *, alone: bool) -> None:
     """Lower this process's limits; `alone`: its user runs nothing else."""
-    os.setpriority(os.PRIO_PROCESS, 0, limits.get("nice", 0))
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, limits.get("open_files", OPEN_FILES_LIMIT))
     if "storage_mb" in limits:

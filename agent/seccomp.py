@@ -30,8 +30,10 @@ class _Architecture(NamedTuple):
 
 _ARCHITECTURES = {"x86_64": _Architecture(0xC000003E, 41), "aarch64": _Architecture(0xC00000B7, 198)}
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_prctl = _libc.prctl if _libc is not None else None
 
 
+@cache
 def available() -> bool:
     """Whether `forbid_sockets` knows this machine."""
     return sys.platform == "linux" and os.uname().machine in _ARCHITECTURES
@@ -39,20 +41,26 @@ def available() -> bool:
 
 def forbid_sockets() -> None:
     """From here on socket(2) is refused; socketpair(2) is not. Needs no_new_privs. Raises OSError."""
-    if _libc is None:
+    if _prctl is None:
         raise OSError("seccomp is Linux's")
-    code = _own_program()
-    filter_ = ctypes.create_string_buffer(code, len(code))
-    described = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(filter_))
-    if _libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, described, 0, 0):
+    if _prctl(_PR_SET_SECCOMP, _FILTER_MODE, own_filter().described, 0, 0):
         raise OSError(ctypes.get_errno(), f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 
+class _Filter(NamedTuple):
+    described: bytes
+    """a `struct sock_fprog`, which points to the program"""
+    program: ctypes.Array[ctypes.c_char]
+
+
 @cache
-def _own_program() -> bytes:
+def own_filter() -> _Filter:
+    """The filter for this machine as the kernel wants it: once before a fork is enough for all children."""
     if sys.platform == "win32":
         raise OSError("seccomp is Linux's")
-    return program(_ARCHITECTURES[os.uname().machine])
+    code = program(_ARCHITECTURES[os.uname().machine])
+    kept = ctypes.create_string_buffer(code, len(code))
+    return _Filter(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(kept)), kept)
 
 
 def program(machine: _Architecture) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec import structs
 
 CAN_SPAWN = hasattr(socket, "send_fds") and hasattr(os, "fork")
 """False on Windows, where an agent shows its machine but runs no tasks."""
@@ -57,6 +58,8 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     folder: str
     env: dict[str, str]
     argv: Sequence[str]
+    program: str = ""
+    """where `argv[0]` is, if that is known: looking for it costs more than it does"""
     limits: Limits = msgspec.field(default_factory=Limits)
     reads: Sequence[str] = ()
     """files and folders that it may read beside the system's; those that are not there do not matter"""
@@ -100,6 +103,8 @@ class Spawner:
     def __init__(self, folder: Path, *, needed: Iterable[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.work = Path(tempfile.mkdtemp(prefix="agent-", dir=folder))
+        self._work_path = str(self.work)
+        self._folders = count(1)
         self.work.chmod(0o711)  # tasks may run as users of their own
         self._needed = list(needed)
         self.cpu_share: float | None = None
@@ -129,6 +134,12 @@ class Spawner:
                 start_new_session=True,
             )
 
+    def new_folder(self) -> str:
+        """A folder for one process. Raises OSError."""
+        path = f"{self._work_path}/{next(self._folders)}"
+        os.mkdir(path, 0o700)
+        return path
+
     async def serve(self) -> None:
         """Hear what becomes of the tasks; raises WardenLost."""
         loop = asyncio.get_running_loop()
@@ -156,10 +167,12 @@ class Spawner:
         """Have the warden start a process with these streams, which are closed here then."""
         spawned = Spawned(next(self._numbers))
         self._spawned[spawned.number] = spawned
-        limits = {**msgspec.to_builtins(order.limits), "cpu_share": self.cpu_share}
-        told = {**msgspec.to_builtins(order), "limits": limits}
+        limits = msgspec.to_builtins(order.limits)
+        told = {**structs.asdict(order), "limits": limits, "cpu_share": self.cpu_share}
         try:
-            await self._send({"op": "start", "id": spawned.number, **told}, streams)
+            await self._send(
+                {"op": "start", "id": spawned.number, "cpu_share": self.cpu_share, **told}, streams
+            )
         finally:
             for fd in streams:
                 os.close(fd)
@@ -185,7 +198,7 @@ class Spawner:
     async def _send(self, order: dict[str, Any], fds: Sequence[int]) -> None:
         if sys.platform == "win32":
             raise WardenLost("there is no warden on Windows")
-        data = json.dumps(order).encode() + b"\n"
+        data = json.dumps(order).encode() + b"\n"  # paths may hold bytes that are no UTF-8
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         async with self._sending:
             while True:

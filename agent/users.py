@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from zlib import crc32
 
 FIRST_CHOICES = ((1_900_000_000, 4096), (61_184, 4))
@@ -43,10 +42,10 @@ def first_user(name: str) -> int | None:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
     try:
-        lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            known = [tuple(map(int, line.split())) for line in file]
     except OSError:
         return None
-    known = [tuple(map(int, line.split())) for line in lines]
     for first, ranges in FIRST_CHOICES:
         end = first + ranges * COUNT
         if any(inside <= first and end <= inside + count for inside, _, count in known):

@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from agent import kernel
 
@@ -45,11 +44,17 @@ def _hidden(needed: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _barrier(path: str) -> str | None:
-    for folder in reversed(Path(path).parents):
+    for folder in _folders_above(path):
         with suppress(OSError):
             if not os.stat(folder).st_mode & stat.S_IXOTH:
-                return str(folder)
+                return folder
     return None
+
+
+def _folders_above(path: str) -> list[str]:
+    """The outermost first."""
+    above = os.path.dirname(path)
+    return [*_folders_above(above), above] if above != path else []
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:
@@ -66,5 +71,5 @@ def _show(path: str, fd: int) -> None:
         os.makedirs(path, mode=0o755, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        Path(path).touch()
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
     kernel.bind(source, path)

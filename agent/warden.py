@@ -29,9 +29,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from agent import cores, guard, jail, kernel, proc, tree, users, view
+from agent.recruit import CannotBecome, Deserted, Recruit
+from agent.reserve import Reserve
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
@@ -46,7 +48,6 @@ END_LIMIT_S = 10.0
 STRAY_S = 1.0
 """How often we look for processes that have left their task's session."""
 _FDS_AT_ONCE = 48
-_EXEC_FAILED = 127
 
 
 class Task:
@@ -71,35 +72,38 @@ class Warden:
         self._fds: list[int] = []
         self._text = b""
         self._others = _Others()
+        self._wakes = os.pipe()
+        """what signals are written to, for the selector to wake by"""
+        self._reserve = Reserve(self._recruit)
 
     def run(self) -> None:
         """Serve until the agent is gone, then clean up."""
-        wake, wake_in = os.pipe()
-        os.set_blocking(wake_in, False)
-        os.set_blocking(wake, False)
-        signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        for fd in self._wakes:
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(self._wakes[1], warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._channel, selectors.EVENT_READ)
-                selector.register(wake, selectors.EVENT_READ)
-                self._serve(selector, wake)
+                selector.register(self._wakes[0], selectors.EVENT_READ)
+                self._serve(selector)
         except (ConnectionError, _Told):
             pass  # the agent is gone
         finally:
             self._end_everything()
 
-    def _serve(self, selector: selectors.BaseSelector, wake: int) -> None:
-        looked_s = strays_s = 0.0
+    def _serve(self, selector: selectors.BaseSelector) -> None:
+        wake, looked_s, strays_s = self._wakes[0], 0.0, 0.0
         while True:
-            ready = {key.fd for key, _ in selector.select(guard.GUARDED_S if self._tasks else None)}
+            ready = {key.fd for key, _ in selector.select(self._patience_s())}
             if wake in ready:
                 with suppress(BlockingIOError):
                     os.read(wake, 4096)
             if self._channel.fileno() in ready:
                 for order in self._orders():
                     self._obey(order)
-            self._reap()
+            if self._reap() or not ready:
+                self._reserve.tend(now_s=guard.now_s())
             now_s = guard.now_s()
             if self._tasks and now_s - looked_s >= guard.GUARDED_S:
                 self._hold_to_limits(now_s)
@@ -107,6 +111,13 @@ class Warden:
             if self._tasks and now_s - strays_s > STRAY_S:
                 self._kill_strays(note=True)
                 strays_s = now_s
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for something to happen."""
+        reserve_s = self._reserve.patience_s(now_s=guard.now_s())
+        if not self._tasks:
+            return reserve_s
+        return guard.GUARDED_S if reserve_s is None else min(reserve_s, guard.GUARDED_S)
 
     def _orders(self) -> Iterator[dict[str, Any]]:
         data, fds, _, _ = socket.recv_fds(self._channel, 65536, _FDS_AT_ONCE)
@@ -145,10 +156,10 @@ class Warden:
 
     def _start(self, order: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         user, limits = self._users.take(), order["limits"]
-        order["cores"] = self._cores.take(limits.get("cpu"), limits.get("cpu_share"))
+        order["cores"] = self._cores.take(limits.get("cpu"), order.get("cpu_share"))
         try:
             pid = self._fork(order, fds, user)
-        except OSError as error:
+        except (CannotBecome, OSError) as error:
             self._users.give_back(user)
             self._cores.give_back(order["cores"])
             return {"id": order["id"], "error": str(error)}
@@ -157,29 +168,33 @@ class Warden:
         return {"id": order["id"], "pid": pid}
 
     def _fork(self, order: dict[str, Any], fds: list[int], user: int | None) -> int:
-        """The pid of the process that has become the task. Raises OSError, with what to tell."""
-        failed, failed_in = os.pipe()
-        warden = os.getpid()
+        """The pid of the process that has become the task. Raises CannotBecome, OSError."""
         try:
             if user is not None:
                 os.chown(order["folder"], user, user)
             elif "processes" in order["limits"]:
                 order["limits"]["others"] = self._others.count()
-            pid = os.fork()
-            if pid == 0:
-                _become(order, fds, failed_in, warden, user)
-        except OSError as error:
-            os.close(failed)
-            raise OSError(f"cannot fork: {error.strerror}") from None
+            return self._recruited(order, fds, user)
         finally:
-            for fd in (*fds, failed_in):
+            for fd in fds:
                 os.close(fd)
-        with os.fdopen(failed, "rb") as stream:
-            why = stream.read()  # ends at exec
-        if why:
-            os.waitpid(pid, 0)
-            raise OSError(why.decode(errors="replace"))
-        return pid
+
+    def _recruited(self, order: dict[str, Any], fds: list[int], user: int | None) -> int:
+        """The pid of the recruit that has become the task. Raises CannotBecome."""
+        spare = self._reserve.take(now_s=guard.now_s())
+        if spare is not None:
+            with suppress(Deserted):
+                return spare.become(order, fds, user)
+        try:
+            return self._recruit().become(order, fds, user)
+        except OSError as error:
+            raise CannotBecome(f"cannot fork: {error.strerror}") from None
+        except Deserted:
+            raise CannotBecome("what should become the task was ended") from None
+
+    def _recruit(self) -> Recruit:
+        """Raises OSError."""
+        return Recruit([self._channel.fileno(), *self._wakes, *self._fds])
 
     # --- limits -------------------------------------------------------------------------------
 
@@ -192,18 +207,24 @@ class Warden:
 
     # --- ends ---------------------------------------------------------------------------------
 
-    def _reap(self) -> None:
-        """Wait for what has ended; a leader's pid stays taken until its task is wholly gone."""
+    def _reap(self) -> bool:
+        """Wait for what has ended; a leader's pid stays taken until its task is wholly gone.
+
+        Whether a task has ended.
+        """
+        any_task = False
         while True:
             ended = _an_ended_child()
             if ended is None:
-                return
+                return any_task
             left = ended in self._tasks and self._kill_survivors(ended)
             _, status = os.waitpid(ended, 0)
+            self._reserve.lose(ended)
             task = self._tasks.pop(ended, None)
             if task is not None:
                 self._users.give_back(task.user)
                 self._cores.give_back(task.cores)
+                any_task = True
                 self._report(_ended(task, os.waitstatus_to_exitcode(status), left))
 
     def _kill_survivors(self, leader: int) -> bool:
@@ -225,7 +246,7 @@ class Warden:
     def _orphans(self, *, of: int | None) -> Iterator[proc.Process]:
         """Children of ours that lead no task and are in no running task's session."""
         for pid in proc.children(os.getpid()):
-            found = proc.look(pid) if pid not in self._tasks else None
+            found = proc.look(pid) if pid not in self._tasks and pid != self._reserve.pid else None
             if found is not None and (found.session not in self._tasks or found.session == of):
                 yield found
 
@@ -313,39 +334,6 @@ def _an_ended_child() -> int | None:
     return next((found.pid for found in seen if found is not None and not found.alive), None)
 
 
-def _become(order: dict[str, Any], fds: list[int], failed: int, warden: int, user: int | None) -> NoReturn:
-    """In the forked child: turn into the task."""
-    code = _EXEC_FAILED
-    try:
-        _prepare(order["folder"], fds, warden)
-        jail.confine(order, user)
-        argv = jail.command(order)
-        os.execvpe(argv[0], argv, order["env"])  # noqa: S606 - argv is the owner's
-    except OSError as error:
-        with suppress(OSError):
-            os.write(failed, f"{order['argv'][0]}: {error.strerror}".encode())
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    finally:
-        os._exit(code)
-
-
-def _prepare(folder: str, fds: list[int], warden: int) -> None:
-    kernel.die_with_parent(signal.SIGKILL)
-    if os.getppid() != warden:  # it ended before the line above
-        os._exit(_EXEC_FAILED)
-    os.setsid()
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    kernel.offer_to_the_oom_killer()
-    os.umask(0o077)
-    os.chdir(folder)
-    for target, fd in enumerate(fds):
-        os.dup2(fd, target)
-
-
 def _told(*_: object) -> None:
     raise _Told
 
@@ -375,7 +363,7 @@ def main() -> None:
     above_work = os.open(os.path.dirname(work), os.O_RDONLY | os.O_DIRECTORY)  # its path may get covered
     tasks_users = _users(work, [*jail.interpreter(), *json.loads(sys.argv[3])])
     kernel.forbid_new_privileges()
-    jail.system()
+    jail.get_ready()
     gc.freeze()  # what a forked child does not touch it need not copy
     Warden(channel, work, above_work, tasks_users).run()
 

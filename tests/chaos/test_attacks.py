@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from agent import jail
+from agent import jail, users
 from tests.chaos.crowd import Submitter
 from tests.support.cluster import Cluster, running, wait_for
 
@@ -69,9 +69,11 @@ def unharmed(cluster: Cluster, submitter: Submitter) -> bool:
     assert outcome(submitter, "echo", "still there")["result"] == "still there"
     [agent] = cluster.of_role("agent")
     [warden] = agent.children()
-    strays = [each for each in psutil.process_iter(["uids"]) if each.info["uids"].real >= 1_900_000_000]
-    kept = {warden.pid, *(worker.pid for worker in warden.children())}
     [work] = (cluster.data_dir / "agent" / "agent-work").iterdir()
+    first = users.first_user(str(work)) or 0
+    its_users = range(first, first + users.COUNT if first else 0)  # other agents may run on this machine
+    strays = [each for each in psutil.process_iter(["uids"]) if each.info["uids"].real in its_users]
+    kept = {warden.pid, *(worker.pid for worker in warden.children())}
     assert len(list(work.iterdir())) <= len(kept) - 1
     return all(stray.pid in kept for stray in strays)
 

@@ -52,6 +52,13 @@ async def test_it_cannot_end_its_warden(bench: Bench) -> None:
     assert bench.warden.is_running()
 
 
+async def test_it_has_no_files_open_but_its_three(bench: Bench) -> None:
+    script = "import os; print(json.dumps(sorted(map(int, os.listdir('/proc/self/fd')))))"
+    for _ in range(4):  # from the third on, it was forked before it was needed
+        opened = (await bench.run(python(script))).result
+        assert opened == [0, 1, 2, 3], "the last is the folder that it lists"
+
+
 async def test_it_has_a_home_of_its_own_to_write_in(bench: Bench) -> None:
     script = "import os; open('a', 'w').write('mine'); print(open(os.path.expanduser('~/a')).read(), end='')"
     assert (await bench.run(python(script))).result == "mine"
