@@ -8,31 +8,21 @@ others tell who the server is, they are asked again after every sign that it is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, Literal
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import (
-    AskError,
-    ClusterDownError,
-    MovedError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TryAgainError,
-)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import MovedError, NoScriptError, ResponseError
 
 from rpn.errors import StoreUnavailable
+from rpn.store.dedicated import Dedicated
+from rpn.store.failures import ELSEWHERE, LOST, answered, failures, translated
 from rpn.store.keys import Keys
 from rpn.store.line import CONNECTIONS, Line
 from rpn.store.locate import Asked, locate, parse, slot_of
-from rpn.store.wire import Wire
 
 COMMAND_LIMIT_S = 2.0
 """how long an ordinary command may take before we give its connection up"""
@@ -41,14 +31,6 @@ REPLICA_WAIT_MS = 1000
 
 Durability = Literal["local", "replica"]
 """who must have what was accepted: the server alone, or a replica too"""
-
-_NOT_NOW = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError, AskError)
-"""server errors after which a command is certainly not done, and may be later"""
-_NOT_NOW_CODES = ("MISCONF", "NOREPLICAS")
-"""the same, where redis-py has no class; of those that have one it cuts the code from the text"""
-_LOST = (RedisConnectionError, RedisTimeoutError, OSError)
-_ELSEWHERE = (ReadOnlyError, ClusterDownError, AskError)
-"""server errors which tell that the pool lives on another server now; MOVED is an AskError"""
 
 _BARRIER = files("rpn.store").joinpath("lua", "replica_barrier.lua").read_text(encoding="utf-8")
 
@@ -105,7 +87,7 @@ class Connection:
         moved = next((n for n, reply in enumerate(replies) if isinstance(reply, MovedError)), None)
         if moved is not None:
             replies[moved:] = await send([*batch, *barrier][moved:])
-        answers = [_answer(reply) for reply in replies]
+        answers = [answered(reply) for reply in replies]
         if not barrier:
             return answers
         *answers, marked, replicas = answers
@@ -116,15 +98,12 @@ class Connection:
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[Dedicated]:
         """A connection of one's own, for commands that wait. Raises StoreUnavailable."""
-        link: AbstractConnection | None = None
+        async with self._server(final=True):
+            link = await Dedicated.open(self._line.dedicated(), self._note)
         try:
-            async with self._server(final=True):
-                link = self._line.dedicated()
-                await link.connect()  # type: ignore[no-untyped-call]
-            yield Dedicated(link, self._note)
+            yield link
         finally:
-            if link is not None:
-                await link.disconnect(nowait=True)
+            link.close()
 
     async def close(self) -> None:
         await self._line.close()
@@ -139,16 +118,15 @@ class Connection:
 
     async def _wired(self, batch: list[tuple[Any, ...]]) -> list[Any]:
         """Over the one connection that all scripts share; one that does not answer is given up."""
-        wire: Wire | None = None
-        try:
+        wire = self._line.open_wire
+        if wire is None or self._doubtful:
             async with self._server():
                 wire = await self._line.wire()
-                replies = await wire.ask(batch)
-        except StoreUnavailable:
-            if wire is not None:
-                wire.close()
-            raise
-        return self._noted(replies)
+        try:
+            return self._noted(await wire.ask(batch, limit_s=COMMAND_LIMIT_S))
+        except RedisConnectionError as error:
+            wire.close()
+            raise translated(error, self._note) from None
 
     def _noted(self, replies: list[Any]) -> list[Any]:
         for reply in replies:
@@ -163,7 +141,7 @@ class Connection:
         redis-py's limit goes by `wait_for`, which on Python 3.11 may swallow a cancel. A MOVED goes
         on as it is unless this attempt is the `final` one.
         """
-        with _failures(self._note, moved_is_final=final):
+        with failures(self._note, moved_is_final=final):
             async with asyncio.timeout(COMMAND_LIMIT_S):
                 if self._doubtful:
                     await self._ask_again()
@@ -187,36 +165,8 @@ class Connection:
         """An error may mean that the pool lives elsewhere by now."""
         if isinstance(error, MovedError):
             self._slot = error.slot_id
-        if isinstance(error, (*_LOST, *_ELSEWHERE)):
+        if isinstance(error, (*LOST, *ELSEWHERE)):
             self._doubtful = isinstance(self._place, Asked)
-
-
-class Dedicated:
-    """One connection, used by one loop; broken for good after its first error."""
-
-    def __init__(self, link: AbstractConnection, note: Callable[[Exception], None]) -> None:
-        self._link = link
-        self._note = note
-
-    async def command(self, *words: Any, limit_s: float) -> Any:
-        """One command that may wait up to `limit_s` for its reply."""
-        await self.send(*words)
-        return await self.receive(limit_s=limit_s)
-
-    async def send(self, *words: Any) -> None:
-        with _failures(self._note):
-            await self._link.send_command(*words, check_health=False)
-
-    async def receive(self, *, limit_s: float | None) -> Any:
-        """The next reply or message; None of either within `limit_s` is StoreUnavailable."""
-        with _failures(self._note):
-            async with asyncio.timeout(limit_s):
-                return await self._link.read_response(timeout=None, disconnect_on_error=False)
-
-
-def _answer(reply: Any) -> Any:
-    """A reply as it is, but for errors that mean "not now"."""
-    return _refusal(reply) if isinstance(reply, ResponseError) and _not_now(reply) else reply
 
 
 def _check_replicated(marked: Any, replicas: Any) -> None:
@@ -226,36 +176,6 @@ def _check_replicated(marked: Any, replicas: Any) -> None:
             raise reply
     if replicas < 1:
         raise StoreUnavailable("no replica has acknowledged what was written (RPN_DURABILITY=replica)")
-
-
-def _not_now(error: ResponseError) -> bool:
-    return isinstance(error, _NOT_NOW) or str(error).startswith(_NOT_NOW_CODES)
-
-
-def _refusal(error: ResponseError) -> StoreUnavailable:
-    if isinstance(error, MovedError):
-        return StoreUnavailable(
-            f"the pool lives on another node of a Cluster ({error}); "
-            "only RPN_REDIS_URL=redis+cluster://HOST:PORT,... can follow it there"
-        )
-    return StoreUnavailable(f"the pool's server refuses to write: {error}")
-
-
-@contextmanager
-def _failures(note: Callable[[Exception], None], *, moved_is_final: bool = True) -> Iterator[None]:
-    """Turn what redis-py raises for "not now" into StoreUnavailable."""
-    try:
-        yield
-    except NoScriptError:
-        raise
-    except _LOST as error:
-        note(error)
-        raise StoreUnavailable(f"the pool's server cannot be reached: {error}") from None
-    except ResponseError as error:
-        note(error)
-        if _not_now(error) and (moved_is_final or not isinstance(error, MovedError)):
-            raise _refusal(error) from None
-        raise
 
 
 __all__ = ["CONNECTIONS", "Connection", "Dedicated", "Durability", "NoScriptError"]

@@ -50,7 +50,13 @@ class Line:
         finally:
             self._users -= 1
             if self._retired and not self._users:
-                await self.close()
+                await self._let_go()
+
+    @property
+    def open_wire(self) -> Wire | None:
+        """The connection that all scripts share, if it is open."""
+        wire = self._wire
+        return None if wire is None or wire.broken else wire
 
     async def wire(self) -> Wire:
         """The connection that all scripts share; opened anew when it broke."""
@@ -67,8 +73,10 @@ class Line:
     async def retire(self) -> None:
         """Another server took this one's place: let go as soon as nobody waits for an answer."""
         self._retired = True
+        if self._wire is not None:
+            self._wire.finish()
         if not self._users:
-            await self.close()
+            await self._let_go()
 
     async def forget_idle(self) -> None:
         """One connection broke: those that wait for work are likely to be dead as well."""
@@ -77,5 +85,8 @@ class Line:
     async def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         await self._client.aclose()
         await self._pool.disconnect()

@@ -19,38 +19,53 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 Command = tuple[Any, ...]
 
 
+class Asked:
+    """Commands on their way, and whoever waits for all their replies."""
+
+    __slots__ = ("answered", "count", "end_s", "replies")
+
+    def __init__(self, count: int, end_s: float, answered: asyncio.Future[list[Any]]) -> None:
+        self.count = count
+        self.end_s = end_s
+        self.answered = answered
+        self.replies: list[Any] = []
+
+
 class Wire(asyncio.Protocol):
     """An open connection; broken for good after its first failure."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer  # which would close its transport if nobody kept it
+        self._writer = writer
         self._transport = cast("asyncio.Transport", writer.transport)
-        self._reader = hiredis.Reader(replyError=_error)
-        self._waiting: deque[tuple[int, list[Any], asyncio.Future[list[Any]]]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(replyError=parsed_error)
+        self._waiting: deque[Asked] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        """rings when the oldest of them should have been answered, or before"""
+        self._finishing = False
         self.broken = False
+        self._transport.set_protocol(self)
 
     @classmethod
     async def open(cls, connection: AbstractConnection) -> Wire:
         """Connect as redis-py does, and take the socket over."""
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        wire = cls(cast("asyncio.StreamWriter", connection._writer))
-        wire._transport.set_protocol(wire)
-        connection._reader = connection._writer = None  # it is ours now
-        return wire
+        return cls(await opened(connection))
 
-    async def ask(self, commands: list[Command]) -> list[Any]:
-        """The replies, in order; that of a refused command is its error. Raises RedisConnectionError."""
+    async def ask(self, commands: list[Command], *, limit_s: float) -> list[Any]:
+        """The replies, in order; that of a refused command is its error.
+
+        Raises RedisConnectionError when it breaks, as it does when they take longer than `limit_s`.
+        """
         if not commands:
             return []
         if self.broken:
             raise RedisConnectionError("the connection is broken")
         packed = b"".join([hiredis.pack_command(command) for command in commands])  # may raise
-        answered: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((len(commands), [], answered))
+        answered: asyncio.Future[list[Any]] = self._loop.create_future()
+        end_s = self._loop.time() + limit_s
+        self._waiting.append(Asked(len(commands), end_s, answered))
+        if self._timer is None or self._timer.when() > end_s:
+            self._look_at(end_s)
         self._transport.write(packed)
         return await answered
 
@@ -58,6 +73,31 @@ class Wire(asyncio.Protocol):
         """Whoever still waits is told that it broke."""
         self._break("closed")
         self._transport.abort()
+
+    def finish(self) -> None:
+        """Close as soon as nobody waits any more."""
+        self._finishing = True
+        if not self._waiting:
+            self.close()
+
+    # --- the limit of time ----------------------------------------------------------------------
+
+    def _look_at(self, time_s: float) -> None:
+        """One timer serves many commands, most of which are answered long before it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(time_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._waiting:
+            return
+        end_s = self._waiting[0].end_s
+        if self._loop.time() < end_s:
+            self._look_at(end_s)
+        else:
+            self._break("it did not answer in time")
+            self._transport.abort()
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -74,21 +114,42 @@ class Wire(asyncio.Protocol):
         self._break(str(exc) if exc is not None else "the server closed it")
 
     def _take(self, reply: Any) -> None:
-        count, replies, answered = self._waiting[0]
-        replies.append(reply)
-        if len(replies) == count:
+        asked = self._waiting[0]
+        asked.replies.append(reply)
+        if len(asked.replies) == asked.count:
             self._waiting.popleft()
-            if not answered.done():
-                answered.set_result(replies)
+            if not asked.answered.done():
+                asked.answered.set_result(asked.replies)
+            if self._finishing and not self._waiting:
+                self.close()
 
     def _break(self, why: str) -> None:
         self.broken = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         waiting, self._waiting = self._waiting, deque()
-        for _, _, answered in waiting:
-            if not answered.done():
-                answered.set_exception(RedisConnectionError(f"the connection broke: {why}"))
+        for asked in waiting:
+            if not asked.answered.done():
+                asked.answered.set_exception(RedisConnectionError(f"the connection broke: {why}"))
 
 
-def _error(text: str) -> Exception:
+async def opened(connection: AbstractConnection) -> asyncio.StreamWriter:
+    """Connect as redis-py does; what comes goes to whoever sets the protocol of its transport.
+
+    The writer must be kept: it would close the transport if nobody did.
+    """
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    writer = cast("asyncio.StreamWriter", connection._writer)
+    connection._reader = connection._writer = None  # it is ours now
+    return writer
+
+
+def parsed_error(text: str) -> Exception:
+    """What hiredis is to make of an error."""
     error: Exception = BaseParser.parse_error(text)  # type: ignore[no-untyped-call]
     return error
