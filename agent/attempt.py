@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from agent import proc
 from agent.output import Telling
 from agent.plan import Plan, failed
 from agent.spawner import Spawned, Spawner
@@ -73,6 +72,22 @@ class Attempt:
                 future.cancel()
                 await asyncio.wait((future,))
 
+    async def its(self, future: asyncio.Future[T]) -> T:
+        """The outcome of a future that nobody else waits for; both raise Stopped once it is."""
+
+        def stop(_: object) -> None:
+            if not future.done():
+                future.set_exception(Stopped())
+
+        self._stopped.add_done_callback(stop)
+        try:
+            outcome = await future
+        finally:
+            self._stopped.remove_done_callback(stop)
+        if self.verdict is not None:
+            raise Stopped
+        return outcome
+
     async def _either(self, future: asyncio.Future[T]) -> None:
         """Until it is done, or the attempt is stopped: what asyncio.wait does, at a tenth of the cost."""
         if future.done() or self._stopped.done():
@@ -103,12 +118,10 @@ class Attempt:
         if self._spawned is not None:
             await spawner.resume(self._spawned)
 
-    async def works(self, spawned: Spawned, spawner: Spawner, *, warm: bool = False) -> None:
-        """From now on this process works for it; one that is `warm` has worked for others before."""
+    async def works(self, spawned: Spawned, spawner: Spawner, *, cpu_before_s: float = 0.0) -> None:
+        """From now on this process works for it; a warm one has used so much of the processors before."""
         self.pid, self._spawned = spawned.started.result(), spawned
-        if warm:
-            found = proc.look(self.pid)
-            self.cpu_before_s = found.cpu_s if found is not None else 0.0
+        self.cpu_before_s = cpu_before_s
         if self._suspended:
             await spawner.suspend(spawned)
         self.started()

@@ -86,6 +86,8 @@ class Worker:
         prints: _Prints,
     ) -> None:
         self.hello = Hello()
+        self.cpu_s = 0.0
+        """as it said last"""
         self.known: set[str] = set()
         """modules that it has"""
         self.calls = 0
@@ -101,16 +103,18 @@ class Worker:
     async def ask(self, call: Call, attempt: Attempt, limits: Limits) -> Reply:
         """Run a call for an attempt within these limits. Raises Stopped, WorkerGone."""
         self.calls += 1
-        await attempt.works(self.spawned, self._spawner, warm=True)
+        await attempt.works(self.spawned, self._spawner, cpu_before_s=self.cpu_s)
         if limits != self._limits:
             self._limits = limits
             await self._spawner.limit(self.spawned, limits)
         answer = self.answers.expect()
         self._pipes.stdin.write(framed(call))
-        body = await attempt.unless_stopped(answer)
+        body = await attempt.its(answer)
         if body is None:
             raise WorkerGone(await self.spawned.ended)
-        return replies.decode(body)
+        reply = replies.decode(body)
+        self.cpu_s = reply.cpu_s
+        return reply
 
     @property
     def is_alone(self) -> bool:
@@ -200,6 +204,7 @@ class Crew:
             await worker.end()
             raise CannotStart(f"a worker for {self._trade.kind} does not start: {worker.prints.last}")
         worker.hello = hellos.decode(body)
+        worker.cpu_s = worker.hello.cpu_s
         return worker
 
 

@@ -57,6 +57,8 @@ class Reply(Struct, omit_defaults=True):
     """the module as machine code, from the worker that compiled it"""
     stale: bool = False
     """something of the call is left in this worker: it must not be used again"""
+    cpu_s: float = 0.0
+    """what the worker has used of the processors since it began"""
 
 
 class Hello(Struct):
@@ -64,6 +66,8 @@ class Hello(Struct):
 
     wasmtime: str = ""
     """the version it runs modules with; machine code is good for that one alone"""
+    cpu_s: float = 0.0
+    """as in a reply"""
 
 
 encode = msgspec.msgpack.Encoder().encode

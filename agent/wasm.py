@@ -6,9 +6,11 @@ point gives the same bits on every machine.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
@@ -25,6 +27,7 @@ from wasmtime import (
     TrapCode,
     WasiConfig,
     WasmtimeError,
+    _bindings,
 )
 
 from agent.frames import OUTPUT_LIMIT_KIB, UNFIT, Reply, WasmCall
@@ -35,7 +38,7 @@ TABLE_LIMIT = 1_000_000
 """entries of a module's tables"""
 MODULES_LIMIT = 32
 """modules that one worker keeps; then another takes its place"""
-GIVEN = "stdin"
+NEVER: Final = float("inf")
 _EIO = -5
 _MB = 2**20
 
@@ -50,23 +53,32 @@ class _Alarm:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._changed = threading.Condition()
-        self._left_s: float | None = None
-        self._number = 0
+        self._rings_s = NEVER
+        self._looks_s = NEVER
+        """when the thread looks again by itself: it is woken only for what comes before that"""
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def set(self, left_s: float | None) -> None:
-        """Ring in so many seconds; None: not at all."""
+    def set(self, left_s: float) -> None:
+        """Ring in so many seconds instead of whatever was set before."""
         with self._changed:
-            self._left_s = left_s
-            self._number += 1
-            self._changed.notify()
+            self._rings_s = time.monotonic() + left_s
+            if self._rings_s < self._looks_s:
+                self._changed.notify()
+
+    def unset(self) -> None:
+        """Ring for nobody: it has rung for the last call, or it will not."""
+        with self._changed:
+            self._rings_s = NEVER
 
     def _watch(self) -> None:
         with self._changed:
             while True:
-                number = self._number
-                if not self._changed.wait_for(lambda: self._number != number, self._left_s):  # noqa: B023
-                    self._left_s = None
+                self._looks_s = self._rings_s
+                left_s = self._looks_s - time.monotonic()
+                if left_s > 0:
+                    self._changed.wait(None if self._looks_s == NEVER else left_s)
+                else:
+                    self._rings_s = NEVER
                     self._engine.increment_epoch()
 
 
@@ -132,7 +144,7 @@ class Machine:
         except WasmtimeError as error:
             return _refused(error, call)
         finally:
-            self._alarm.set(None)
+            self._alarm.unset()
             store.close()
         return output.reply()
 
@@ -172,15 +184,24 @@ def _config() -> Config:
 
 
 def _wasi(call: WasmCall, output: _Output) -> WasiConfig:
-    if call.given:
-        with open(GIVEN, "wb") as given:
-            given.write(call.given)
     wasi = WasiConfig()
     wasi.argv = ["module", *call.args]
-    wasi.stdin_file = GIVEN if call.given else os.devnull
+    if call.given:
+        _give(wasi, call.given)
     wasi.stdout_custom = output.take
     wasi.stderr_custom = _log
     return wasi
+
+
+def _give(wasi: WasiConfig, given: bytes) -> None:
+    """Let a module read this on its standard input.
+
+    The package has only files for it, which the engine reads by threads of its own: half a millisecond.
+    """
+    copied = _bindings.wasm_byte_vec_t()
+    content = ctypes.cast(ctypes.c_char_p(given), ctypes.POINTER(ctypes.c_ubyte))
+    _bindings.wasm_byte_vec_new(ctypes.byref(copied), len(given), content)
+    _bindings.wasi_config_set_stdin_bytes(wasi.ptr(), ctypes.byref(copied))  # which owns the copy then
 
 
 def _log(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What an agent adds to the work it is given: built-ins, and a command beside a bare spawn."""
+"""What an agent adds to the work it is given: built-ins, a module, and a command beside a bare spawn."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from agent.config import parse_config
-from rpn.messages import Message, TaskAssign, TaskDone
+from rpn.messages import Acked, FromServer, Message, TaskAssign, TaskDone
 from tests.support import make
+from tests.support.blob_double import blob_double
 from tests.support.workbench import workbench
 
+MODULE = Path(__file__).parents[1] / "examples" / "wasm" / "mandelbrot.wasm"
+TINY_PICTURE = ["8", "4", "10"]
 CONFIG = """
 [commands.true]
 argv = ["true"]
@@ -34,26 +37,34 @@ class Listening(list[Message]):
             if isinstance(message, TaskDone) and self._ended is not None and not self._ended.done():
                 self._ended.set_result(message)
 
-    async def run(self, heard: Callable[[TaskAssign], None], assign: TaskAssign) -> None:
+    async def run(self, heard: Callable[[FromServer], None], assign: TaskAssign) -> None:
         self._ended = asyncio.get_running_loop().create_future()
         heard(assign)
         done = await self._ended
+        heard(Acked(ids=[assign.attempt]))
         if not done.result.success:
             raise RuntimeError(done.result.error)
 
 
 async def measure(count: int) -> None:
     client = Listening()
+    config = parse_config(CONFIG, source="bench")
     with TemporaryDirectory() as folder:
-        async with workbench(Path(folder), parse_config(CONFIG, source="bench")) as bench:
+        async with blob_double() as double, workbench(Path(folder), config, double.gateway) as bench:
             bench.sent = client
-            heard = bench.runner.heard
-            await show("echo, answered at once", count, lambda: client.run(heard, make.assign("echo", "x")))
+            module = {"module": {"blob": double.add(MODULE.read_bytes())}, "args": TINY_PICTURE}
+
+            async def run(assign: TaskAssign) -> None:
+                await client.run(bench.runner.heard, assign)
+
+            await show("echo, answered at once", count, lambda: run(make.assign("echo", "x")))
+            await show("sha256, in a warm worker", count, lambda: run(make.assign("sha256", "x")))
             await show(
-                "sha256, in a warm worker", count, lambda: client.run(heard, make.assign("sha256", "x"))
+                "a module, in a warm worker", count, lambda: run(make.assign(task_type="wasm", data=module))
             )
-            await show("the command true", count, lambda: client.run(heard, make.assign("true", None)))
-    await show("a bare spawn of true", count, _spawn)
+            await beside(
+                "the command true, and a bare spawn", count, lambda: run(make.assign("true", None)), _spawn
+            )
 
 
 async def _spawn() -> None:
@@ -61,13 +72,31 @@ async def _spawn() -> None:
 
 
 async def show(what: str, count: int, run: Callable[[], Awaitable[None]]) -> None:
+    took_ms = [await _took_ms(run) for _ in range(count + count // 10)]
+    print(f"{what}: {_described(took_ms[count // 10 :])}", flush=True)
+
+
+async def beside(
+    what: str, count: int, run: Callable[[], Awaitable[None]], bare: Callable[[], Awaitable[None]]
+) -> None:
+    """The two in turns of ten, so that what else the machine does weighs on both alike."""
     took_ms: list[float] = []
-    for _ in range(count + count // 10):
-        began_s = perf_counter()
-        await run()
-        took_ms.append(1000 * (perf_counter() - began_s))
-    took_ms = sorted(took_ms[count // 10 :])
-    print(f"{what}: p50 {statistics.median(took_ms):.2f} ms, p10 {took_ms[count // 10]:.2f} ms", flush=True)
+    bare_ms: list[float] = []
+    for _ in range(count // 10 + 1):
+        took_ms += [await _took_ms(run) for _ in range(10)]
+        bare_ms += [await _took_ms(bare) for _ in range(10)]
+    print(f"{what}: {_described(took_ms[10:])}; {_described(bare_ms[10:])}", flush=True)
+    print(f"  above it: {statistics.median(took_ms[10:]) - statistics.median(bare_ms[10:]):.2f} ms")
+
+
+async def _took_ms(run: Callable[[], Awaitable[None]]) -> float:
+    began_s = perf_counter()
+    await run()
+    return 1000 * (perf_counter() - began_s)
+
+
+def _described(took_ms: list[float]) -> str:
+    return f"p50 {statistics.median(took_ms):.2f} ms, p10 {sorted(took_ms)[len(took_ms) // 10]:.2f} ms"
 
 
 def main() -> None:
