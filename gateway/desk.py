@@ -6,12 +6,12 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import msgspec
 
 from gateway.errands import Errands
 from gateway.hub import Hub
+from gateway.ids import new_id
 from gateway.limits import check_payload, check_requirements, check_ttl
 from gateway.names import asks_as
 from gateway.peer import Peer
@@ -176,7 +176,7 @@ class Desk:
         check_requirements(message.requirements)
         ttl_ms = self._ttl_ms(message.ttl_s)
         explains = peer.session.opted_in or ttl_ms > 0 or message.dry_run
-        allocation_id = str(uuid4())
+        allocation_id = new_id()
 
         def entry() -> RequestEntry:
             return RequestEntry(
@@ -196,12 +196,12 @@ class Desk:
 
     def _resource_release(self, peer: Peer, message: ResourceRelease) -> None:
         entry = ReleaseEntry(peer.device_id, message.allocation_id, message.request_id)
-        self._enter_request(peer, message, lambda: entry, mark=str(uuid4()))
+        self._enter_request(peer, message, lambda: entry, mark=new_id())
 
     def _allocation_renew(self, peer: Peer, message: AllocationRenew) -> None:
         ttl_ms = self._ttl_ms(message.ttl_s)
         entry = RenewEntry(peer.device_id, message.allocation_id, ttl_ms, message.request_id)
-        self._enter_request(peer, message, lambda: entry, mark=str(uuid4()))
+        self._enter_request(peer, message, lambda: entry, mark=new_id())
 
     def _ttl_ms(self, ttl_s: float | None) -> int:
         """Raises BadMessage when it is too long; 0 when none was asked for."""
@@ -212,7 +212,8 @@ class Desk:
         self, peer: Peer, message: FromClient, entry: Callable[[], RequestStreamEntry], *, mark: str
     ) -> None:
         def step() -> Step[bool]:
-            return self._requests.enter(entry(), presence=self._presence(peer), mark=mark)
+            presence = self._presence(peer)
+            return self._requests.enter(entry(), presence=presence, mark=f"{mark} {self._uplink.gateway}")
 
         self._speak(peer, message, step, lambda: None)
 

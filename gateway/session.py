@@ -68,7 +68,7 @@ NEEDS: dict[type[FromClient], str] = {
 class Session:
     """One connection's state: who it speaks for, and what it opted in to."""
 
-    __slots__ = ("_allowed", "accepts", "bearer", "device_id", "state")
+    __slots__ = ("_allowed", "accepts", "bearer", "device_id", "opted_in", "state")
 
     def __init__(self, bearer: Bearer = EVERYONE) -> None:
         self.bearer = bearer
@@ -76,11 +76,8 @@ class Session:
         self._allowed = ALLOWED[State.NEW] & bearer.says
         self.device_id = ""
         self.accepts: frozenset[str] = frozenset()
-
-    @property
-    def opted_in(self) -> bool:
-        """The client knows more than API.md."""
-        return bool(self.accepts) or self.state is State.OBSERVING
+        self.opted_in = False
+        """the client knows more than API.md"""
 
     def admit(self, message: FromClient) -> None:
         """Accept `message` from this connection, or raise why not."""
@@ -104,6 +101,7 @@ class Session:
             self.accepts = frozenset(message.accepts)
         else:
             self.state, self.accepts = State.OBSERVING, frozenset(message.accepts)
+        self.opted_in = bool(self.accepts) or self.state is State.OBSERVING
         self._allowed = ALLOWED[self.state] & self.bearer.says
 
 

@@ -88,7 +88,7 @@ class Keys:
         return f"{self.prefix}mailbox:{gateway}"
 
     def request(self, mark: str) -> str:
-        """Remembers that an entry went into the stream of requests, so that it goes in once."""
+        """Remembers that entries went into the stream of requests, so that they go in once."""
         return f"{self.prefix}request:{mark}"
 
     def blob(self, name: str) -> str:

@@ -22,9 +22,10 @@ class Requests:
         self._enter_keys = (keys.sessions, keys.requests)
 
     def enter(self, entry: RequestStreamEntry, *, presence: str, mark: str) -> Step[bool]:
-        """Enter it exactly once; False when a newer session speaks for its device.
+        """Enter it exactly once, however often this step is run, with the same others each time.
 
-        `mark` names this entry alone.
+        False when a newer session speaks for its device. `mark` names this step alone; what goes
+        together is remembered under the first one's.
         """
         args = [entry.device_id, presence, pack_record(entry), MARK_MS]
-        return Step(self._enter, [self._keys.request(mark)], args, bool, self._enter_keys)
+        return Step(self._enter, [self._keys.request(mark)], args, bool, self._enter_keys, marks_all=True)

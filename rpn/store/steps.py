@@ -30,6 +30,8 @@ class Step(NamedTuple, Generic[T]):
     """makes the answer of the reply; may raise an RPNError, which then is the answer"""
     common: Sequence[str] | None = None
     """keys that come first, once for all steps of a script that takes many; None: it takes one"""
+    marks_all: bool = False
+    """the keys of the first step of a call stand for the whole call: those of the others are left out"""
 
 
 class _Call(NamedTuple):
@@ -48,8 +50,9 @@ class _Call(NamedTuple):
             return first.keys, first.args
         keys, args = list(first.common), []
         for step in self.steps:
-            keys += step.keys
             args += step.args
+        for step in self.steps[:1] if first.marks_all else self.steps:
+            keys += step.keys
         return keys, args
 
     def replies(self, reply: Any) -> list[Any]:

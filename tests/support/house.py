@@ -77,7 +77,9 @@ class FakeConnection:
 
 
 MANY = {"request_enter": (2, 1, 4), "task_submit": (5, 2, 11), "task_report": (2, 0, 3)}
-"""the scripts that take many: how many keys they have in common, and keys and arguments for each"""
+"""the scripts that take many: how many keys they have in common, and keys and arguments for each
+
+Where the keys of the first step stand for all, every step is shown with them."""
 
 
 def steps_in(words: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -86,8 +88,14 @@ def steps_in(words: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     if name not in MANY:
         return [(name, *keys, *args)]
     common, own_keys, own_args = MANY[name]
+    marks = keys[common : common + own_keys]
     return [
-        (name, *keys[:common], *keys[common + n * own_keys :][:own_keys], *args[n * own_args :][:own_args])
+        (
+            name,
+            *keys[:common],
+            *(keys[common + n * own_keys :][:own_keys] or marks),
+            *args[n * own_args :][:own_args],
+        )
         for n in range(len(args) // own_args)
     ]
 
