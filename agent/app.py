@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent import identity, jail, proc
+from agent import identity, jail, kernel, proc
 from agent.blob_cache import BlobCache
 from agent.builtins import BUILTINS
 from agent.capabilities import battery, capabilities, offered_commands
@@ -261,8 +261,20 @@ async def run_agent(settings: AgentSettings, stop: asyncio.Event) -> None:
             from agent.join import join_when_possible  # HTTP, once in an agent's life
 
             await join_when_possible(settings, stop)
-        shutil.rmtree(data_dir / WORK_FOLDER, ignore_errors=True)  # of an agent that was killed
+        _tidy_up(data_dir / WORK_FOLDER)
         await Agent(settings, config).run(stop)
+
+
+def _tidy_up(work: Path) -> None:
+    """End what an agent and its warden have left that were both killed."""
+    if sys.platform != "win32":
+        from agent import leftovers
+
+        kernel.adopt_orphans()  # should our own warden be killed, its tasks come to us
+        count = leftovers.end_all(str(work))
+        if count:
+            log.warning("%d processes of an earlier agent's tasks were ended", count)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _prepare(settings: AgentSettings) -> AgentConfig:

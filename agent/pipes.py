@@ -22,7 +22,7 @@ class Inflow(asyncio.ReadTransport):
 
     def __init__(self, fd: int, protocol: asyncio.Protocol) -> None:
         super().__init__()
-        os.set_blocking(fd, False)
+        os.set_blocking(fd, False)  # type: ignore[attr-defined,unused-ignore] # not Windows
         self._fd = fd
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ class Outflow:
     """Writes into a pipe, as fast as it is emptied; what nobody reads any more is dropped."""
 
     def __init__(self, fd: int) -> None:
-        os.set_blocking(fd, False)
+        os.set_blocking(fd, False)  # type: ignore[attr-defined,unused-ignore] # not Windows
         self._fd = fd
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
-from agent.recruit import Recruit
+from agent import recruit
+
+assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 KEPT_S = 0.5
 """Tasks that begin within so long of each other come in a row; one that waits longer is let go."""
@@ -13,11 +16,11 @@ QUIET_S = 0.01
 
 
 class Reserve:
-    """`recruit` makes one, and may raise OSError."""
+    """`make` makes one, and may raise OSError."""
 
-    def __init__(self, recruit: Callable[[], Recruit]) -> None:
-        self._recruit = recruit
-        self._spare: Recruit | None = None
+    def __init__(self, make: Callable[[], recruit.Recruit]) -> None:
+        self._make = make
+        self._spare: recruit.Recruit | None = None
         self._in_a_row = False
         self._taken_s = float("-inf")
 
@@ -26,7 +29,7 @@ class Reserve:
         """of the one that waits"""
         return self._spare.pid if self._spare is not None else None
 
-    def take(self, *, now_s: float) -> Recruit | None:
+    def take(self, *, now_s: float) -> recruit.Recruit | None:
         """The one that waits, if there is one, for a task that begins now."""
         self._in_a_row = now_s - self._taken_s < KEPT_S
         self._taken_s = now_s
@@ -37,7 +40,7 @@ class Reserve:
         """There is time now: fork one if it will be of use, let it go if it was not."""
         if self._spare is None and self._is_wanted(now_s):
             try:
-                self._spare = self._recruit()
+                self._spare = self._make()
             except OSError:  # the next task is told why
                 self._in_a_row = False
         elif self._spare is not None and not self._is_wanted(now_s):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import array
 import asyncio
 import json
+import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import structs
+
+log = logging.getLogger(__name__)
 
 CAN_SPAWN = hasattr(socket, "send_fds") and hasattr(os, "fork")
 """False on Windows, where an agent shows its machine but runs no tasks."""
@@ -229,6 +233,17 @@ class Spawner:
         except subprocess.TimeoutExpired:
             self._warden.kill()
             self._warden.wait()
+        self._end_leftovers()
+
+    def _end_leftovers(self) -> None:
+        """A warden that ended by itself leaves nothing; one that was killed may have left anything."""
+        if self._warden.returncode == 0 or sys.platform == "win32":
+            return
+        from agent import leftovers
+
+        count = leftovers.end(self._work_path)
+        log.warning("the warden was killed; %d processes of tasks were ended in its place", count)
+        shutil.rmtree(self._work_path, ignore_errors=True)
 
 
 def _settle(future: asyncio.Future[T], outcome: T | Exception) -> None:

@@ -31,9 +31,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from agent import cores, guard, jail, kernel, proc, tree, users, view
-from agent.recruit import CannotBecome, Deserted, Recruit
-from agent.reserve import Reserve
+from agent import cores, guard, jail, kernel, proc, recruit, reserve, tree, users, view
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
@@ -74,7 +72,7 @@ class Warden:
         self._others = _Others()
         self._wakes = os.pipe()
         """what signals are written to, for the selector to wake by"""
-        self._reserve = Reserve(self._recruit)
+        self._reserve = reserve.Reserve(self._recruit)
 
     def run(self) -> None:
         """Serve until the agent is gone, then clean up."""
@@ -159,7 +157,7 @@ class Warden:
         order["cores"] = self._cores.take(limits.get("cpu"), order.get("cpu_share"))
         try:
             pid = self._fork(order, fds, user)
-        except (CannotBecome, OSError) as error:
+        except (recruit.CannotBecome, OSError) as error:
             self._users.give_back(user)
             self._cores.give_back(order["cores"])
             return {"id": order["id"], "error": str(error)}
@@ -183,18 +181,18 @@ class Warden:
         """The pid of the recruit that has become the task. Raises CannotBecome."""
         spare = self._reserve.take(now_s=guard.now_s())
         if spare is not None:
-            with suppress(Deserted):
+            with suppress(recruit.Deserted):
                 return spare.become(order, fds, user)
         try:
             return self._recruit().become(order, fds, user)
         except OSError as error:
-            raise CannotBecome(f"cannot fork: {error.strerror}") from None
-        except Deserted:
-            raise CannotBecome("what should become the task was ended") from None
+            raise recruit.CannotBecome(f"cannot fork: {error.strerror}") from None
+        except recruit.Deserted:
+            raise recruit.CannotBecome("what should become the task was ended") from None
 
-    def _recruit(self) -> Recruit:
+    def _recruit(self) -> recruit.Recruit:
         """Raises OSError."""
-        return Recruit([self._channel.fileno(), *self._wakes, *self._fds])
+        return recruit.Recruit([self._channel.fileno(), *self._wakes, *self._fds])
 
     # --- limits -------------------------------------------------------------------------------
 

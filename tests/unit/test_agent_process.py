@@ -133,6 +133,43 @@ async def test_killed_it_leaves_no_orphan(gateway: GatewayDouble, tmp_path: Path
     assert list((tmp_path / "agent-work").iterdir()) == []
 
 
+HIDING = 'setsid env -i PATH="$PATH" sleep 1002 & setsid sleep 1001 & sleep 1000'
+
+
+async def test_tasks_of_a_killed_warden_end_with_their_agent(gateway: GatewayDouble, tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text(f"[commands.family]\nargv = ['sh', '-c', '{HIDING}']\n")
+    async with agent(gateway, tmp_path) as process:
+        await gateway.say(make.assign("family"))
+        await gateway.nth(TaskStarted)
+        [warden] = psutil.Process(process.pid).children()
+        await until(lambda: len(warden.children(recursive=True)) == 4, within_s=5)
+        family = warden.children(recursive=True)
+        warden.kill()
+        assert await process.wait() != 0
+    assert not any(map(alive, family))
+    assert list((tmp_path / "agent-work").iterdir()) == []
+
+
+async def test_an_agent_ends_what_its_predecessor_and_the_warden_left(
+    gateway: GatewayDouble, tmp_path: Path
+) -> None:
+    (tmp_path / "agent.toml").write_text(f"[commands.family]\nargv = ['sh', '-c', '{HIDING}']\n")
+    async with agent(gateway, tmp_path) as process:
+        await gateway.say(make.assign("family"))
+        await gateway.nth(TaskStarted)
+        [warden] = psutil.Process(process.pid).children()
+        await until(lambda: len(warden.children(recursive=True)) == 4, within_s=5)
+        family = warden.children(recursive=True)
+        process.send_signal(signal.SIGSTOP)  # so that neither sees the other's end
+        warden.kill()
+        process.kill()
+        await process.wait()
+    known = [each for each in family if alive(each) and (os.geteuid() == 0 or "HOME" in each.environ())]
+    assert known, "this is no test of anything"
+    async with agent(gateway, tmp_path):
+        assert not any(map(alive, known))
+
+
 async def test_a_result_waits_for_its_acknowledgement_over_cuts_and_kills(
     gateway: GatewayDouble, tmp_path: Path
 ) -> None:
