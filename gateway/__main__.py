@@ -7,11 +7,11 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
 
 from gateway.app import Gateway
 from gateway.server import listen, server_for, widened
 from gateway.tls import tls_context
+from rpn import eventloop
 from rpn.errors import RPNError, StoreFormatError
 from rpn.exposure import check_exposure, exposed
 from rpn.observe import configure_logging
@@ -66,20 +66,11 @@ def main() -> int:
         check_exposure(settings)
         configure_logging(settings)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run(settings))
+        eventloop.run(run(settings))
     except RPNError as error:
         print(f"gateway: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable
 
+from rpn import eventloop
 from rpn.errors import RPNError
 from rpn.observe import configure_logging
 from rpn.service import stop_on_signals
@@ -23,8 +22,7 @@ def main() -> int:
     try:
         settings = load(SchedulerSettings, os.environ)
         configure_logging(settings)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings))
+        eventloop.run(_serve(settings))
     except RPNError as error:
         print(f"rpn scheduler: {error}", file=sys.stderr)
         return 2
@@ -35,16 +33,6 @@ async def _serve(settings: SchedulerSettings) -> None:
     gc.freeze()  # what stands now stands for good
     gc.set_threshold(*GC_THRESHOLD)
     await app.run(settings, stop_on_signals())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's if it is installed, else Python's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 if __name__ == "__main__":

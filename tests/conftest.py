@@ -1,8 +1,14 @@
-"""What holds for every test: a property is judged by what it finds, not by how fast a busy machine is."""
+"""What holds for every test: what a property finds counts, neither the machine's speed nor chance.
+
+`--hypothesis-profile=search` tries other examples each time, and says how to see again what it finds.
+"""
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("house", deadline=None)
+settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("house", settings.get_profile("search"), derandomize=True, database=None)
 settings.load_profile("house")

@@ -73,7 +73,7 @@ class Running:
 
     def wait_printed(self, line: str) -> None:
         try:
-            wait_for(lambda: self.printed(line), within_s=10, what=line)
+            wait_for(lambda: self.printed(line), what=line)
         except AssertionError:
             raise AssertionError(f"never printed {line!r}, but:\n{self._output.read_text()}") from None
 
@@ -114,7 +114,7 @@ def test_the_javascript_example(pool_on_3000: Cluster, tmp_path: Path) -> None:
         example.wait_printed("New device: Visitor")
         visitor.close()
         example.wait_printed(f"Device left: {visitor.device_id}")
-        wait_for(lambda: _reported(pool_on_3000), within_s=5, what="the example's own measurement")
+        wait_for(lambda: _reported(pool_on_3000), what="the example's own measurement")
         device = example_device(pool_on_3000)
         assert device is not None
         assert (device["name"], device["platform"]) == ("My Computer", "linux")
@@ -123,7 +123,7 @@ def test_the_javascript_example(pool_on_3000: Cluster, tmp_path: Path) -> None:
 
 
 def test_the_python_example(pool_on_3000: Cluster, tmp_path: Path) -> None:
-    wait_for(lambda: example_device(pool_on_3000) is None, within_s=10, what="the other example left")
+    wait_for(lambda: example_device(pool_on_3000) is None, what="the other example left")
     (tmp_path / "example.py").write_text(program("python"))
     example = Running([sys.executable, "-u", "example.py"], tmp_path)
     try:

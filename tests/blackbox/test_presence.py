@@ -68,7 +68,7 @@ def test_a_leave_is_told_at_once_to_all_others(pool: Pool) -> None:
     leaver = pool.join()
     leaver.close()
     for witness in witnesses:
-        left = witness.expect("device_left", about(leaver.device_id), within_s=2)
+        left = witness.expect("device_left", about(leaver.device_id))
         assert left.keys() == {"type", "deviceId"}
     assert pool.device(leaver.device_id, witnesses[0].base_url) is None
 
@@ -162,7 +162,7 @@ def test_an_agent_that_receives_none_hears_no_broadcast(pool: Pool) -> None:
     agent = pool.connect()
     agent.register(receives="none", accepts=["acks"], answered=False)
     other = pool.join()
-    wait_for(lambda: pool.device(agent.device_id, other.base_url), within_s=5, what="the agent's join")
+    wait_for(lambda: pool.device(agent.device_id, other.base_url), what="the agent's join")
     other.update(resources())
     other.expect("resource_update", about(other.device_id))
     other.close()
@@ -235,12 +235,10 @@ def test_a_cut_connection_that_stays_away_leaves_after_its_grace(pool: Pool) -> 
     witness = pool.join()
     device = pool.join()
     witness.forget()
-    device.cut()
     cut_at = time.monotonic()
-    while time.monotonic() - cut_at < 3:
-        witness.heartbeat()
-        assert not [m for m in witness.listen(0.5) if m["type"] == "device_left"]
-    witness.expect("device_left", about(device.device_id), within_s=7)
+    device.cut()
+    witness.expect("device_left", about(device.device_id))
+    assert time.monotonic() - cut_at > 3
 
 
 def test_a_page_of_another_site_gets_no_socket(pool: Pool) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.blackbox.conftest import Pool
 from tests.blackbox.shapes import check_allocation, check_moment
 from tests.support.cluster import wait_for
+from tests.support.patience import PATIENCE_S
 from tests.support.ws import BIG_MB, GPU, Client, Message
 
 HALF = {"cpu": 100, "memory": BIG_MB // 2, "storage": 1000, "gpu": False}
@@ -29,7 +30,7 @@ def test_one_device_that_suffices_gives_everything(pool: Pool) -> None:
     assert answer.keys() == {"type", "allocation"}
     allocation = answer["allocation"]
     check_allocation(allocation)
-    check_moment(allocation["timestamp"], within_s=5)
+    check_moment(allocation["timestamp"], within_s=PATIENCE_S)
     assert allocation["requestingDevice"] == asker.device_id
     assert allocation["requirements"] == requirements
     assert allocation["fulfilled"] is True
@@ -146,7 +147,7 @@ def test_what_a_leaver_held_is_free_again(pool: Pool) -> None:
     assert holder.ask(ALL)["fulfilled"] is True
     assert waiter.ask(ALL)["fulfilled"] is False
     holder.close()
-    wait_for(lambda: waiter.ask(ALL)["fulfilled"], within_s=3, what="the leaver's share")
+    wait_for(lambda: waiter.ask(ALL)["fulfilled"], what="the leaver's share")
 
 
 def test_an_allocation_survives_its_device_reporting_less(pool: Pool) -> None:
@@ -165,7 +166,7 @@ def test_a_client_that_opted_in_gives_an_allocation_back(pool: Pool) -> None:
     held = asker.ask(ALL)
     assert asker.ask(ALL)["fulfilled"] is False
     asker.send({"type": "resource_release", "allocationId": held["id"]})
-    wait_for(lambda: asker.ask(ALL)["fulfilled"], within_s=3, what="the released share")
+    wait_for(lambda: asker.ask(ALL)["fulfilled"], what="the released share")
 
 
 def test_nobody_gives_back_what_another_holds(pool: Pool) -> None:

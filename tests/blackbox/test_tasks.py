@@ -9,6 +9,7 @@ import pytest
 
 from tests.blackbox.conftest import Pool
 from tests.blackbox.shapes import check_result
+from tests.support.cluster import wait_for
 from tests.support.ws import Client, Message, fresh_id, resources, task_is
 
 OURS = {"cpu": 1, "memory": 1_000_000}
@@ -43,7 +44,7 @@ def test_echo_answers_its_input(pool: Pool, value: Any) -> None:
     client = pool.join()
     task_id = fresh_id("task")
     client.submit(task_id, echo(value))
-    answer = client.expect("task_result", task_is(task_id), within_s=10)
+    answer = client.expect("task_result", task_is(task_id))
     assert answer == {
         "type": "task_result",
         "taskId": task_id,
@@ -87,7 +88,7 @@ def test_many_tasks_all_come_back(pool: Pool) -> None:
     for client, task_id, i in submitted:
         client.submit(task_id, echo(i))
     for client, task_id, i in submitted:
-        assert client.result_of(task_id, within_s=30) == {"success": True, "result": i}
+        assert client.result_of(task_id) == {"success": True, "result": i}
 
 
 @pytest.mark.across
@@ -102,7 +103,7 @@ def test_the_same_task_twice_is_one_task(pool: Pool) -> None:
     assert client.result_of(task_id) == {"success": True, "result": "first"}
     client.submit(task_id, echo("once"), requirements=OURS)
     assert client.result_of(task_id) == {"success": True, "result": "first"}, "known: answered again"
-    assert len(agent.of_kind("task_assign")) == 1
+    assert [m["taskId"] for m in agent.of_kind("task_assign")].count(task_id) == 1
     assert not client.of_kind("error")
 
 
@@ -112,7 +113,7 @@ def test_another_task_under_a_known_id_is_a_conflict(pool: Pool) -> None:
     task_id = fresh_id("task")
     client.submit(task_id, echo("one"))
     client.submit(task_id, echo("two"))
-    client.expect_error("TASK_CONFLICT", within_s=2)
+    client.expect_error("TASK_CONFLICT")
     assert client.result_of(task_id) == {"success": True, "result": "one"}
 
 
@@ -151,7 +152,7 @@ def test_a_task_that_waits_too_long_for_a_device_expires(pool: Pool) -> None:
     client = pool.join()
     task_id = fresh_id("task")
     client.submit(task_id, echo(1), requirements={"memory": 10**12}, queueTimeout=1.5)
-    result = client.result_of(task_id, within_s=8)
+    result = client.result_of(task_id)
     check_result(result)
     assert (result["success"], result["code"]) == (False, "EXPIRED")
 
@@ -162,12 +163,18 @@ def test_a_task_that_no_device_could_ever_run_is_infeasible(pool: Pool) -> None:
     task_id = fresh_id("task")
     submitted_at = time.monotonic()
     client.submit(task_id, echo(1), requirements={"memory": 10**12})
-    while time.monotonic() - submitted_at < 18:
-        client.heartbeat()
-        assert not [m for m in client.listen(1) if m["type"] == "task_result"]
-    result = client.result_of(task_id, within_s=10)
+    wait_for(lambda: _heard_of(client), what="its end")
+    assert time.monotonic() - submitted_at > 18
+    result = client.result_of(task_id)
     check_result(result)
     assert (result["success"], result["code"]) == (False, "INFEASIBLE")
+
+
+def _heard_of(client: Client) -> bool:
+    """Whether it has heard of an outcome, as one who lives."""
+    client.heartbeat()
+    client.listen(1)
+    return bool(client.of_kind("task_result"))
 
 
 def test_a_task_waits_for_a_device_that_can_run_it(pool: Pool) -> None:
@@ -227,7 +234,7 @@ def test_a_task_whose_agent_leaves_is_run_by_another(pool: Pool) -> None:
     lost = first.expect("task_assign", task_is(task_id))
     second = worker(pool, client)
     first.close()
-    assigned = second.expect("task_assign", task_is(task_id), within_s=10)
+    assigned = second.expect("task_assign", task_is(task_id))
     assert assigned["attempt"] != lost["attempt"]
     done(second, assigned, {"success": True, "result": "second"})
     assert client.result_of(task_id)["result"] == "second"
@@ -272,7 +279,7 @@ def test_a_task_is_cancelled_although_its_agent_says_nothing(pool: Pool) -> None
     client = pool.join(accepts=["acks"])
     agent = worker(pool, client)
     task_id = cancelled_on(agent, client)["taskId"]
-    assert client.result_of(task_id, within_s=13)["code"] == "CANCELLED"
+    assert client.result_of(task_id)["code"] == "CANCELLED"
 
 
 def test_a_waiting_task_can_be_cancelled(pool: Pool) -> None:
@@ -287,7 +294,7 @@ def test_a_cancel_on_the_real_agent_ends_its_process(pool: Pool) -> None:
     client = pool.join(accepts=["acks"])
     task_id = fresh_id("task")
     client.submit(task_id, sleep(60))
-    client.expect("task_status", lambda m: m["taskId"] == task_id and m["state"] == "running", within_s=10)
+    client.expect("task_status", lambda m: m["taskId"] == task_id and m["state"] == "running")
     client.send({"type": "task_cancel", "taskId": task_id})
     assert client.result_of(task_id)["code"] == "CANCELLED"
 

@@ -14,10 +14,13 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 
 from tests.support.cluster import wait_for
+from tests.support.patience import PATIENCE_S
 from tests.support.ws import BIG_MB, Client, Closed, Message, fresh_id, resources
 
 HEARTBEAT_EVERY_S = 2.0
 RETRY_AFTER_S = 2.0
+OUTCOME_LIMIT_S = 60.0
+"""for all tasks there are, from when all is well again"""
 TROUBLE = (OSError, Closed, WebSocketException)
 """What a connection may raise when its server dies."""
 
@@ -42,7 +45,7 @@ class Faithful(threading.Thread):
 
     def end(self) -> None:
         self._end.set()
-        self.join(10)
+        self.join(PATIENCE_S)
         assert not self.is_alive(), f"{self.device_id} does not end"
 
     def run(self) -> None:
@@ -140,7 +143,7 @@ class Submitter(Faithful):
     def registration(self) -> Message:
         return {"accepts": ["acks"], **super().registration()}
 
-    def wait_all_done(self, *, within_s: float) -> None:
+    def wait_all_done(self, *, within_s: float = OUTCOME_LIMIT_S) -> None:
         try:
             wait_for(lambda: not self.open(), within_s=within_s, what="an outcome of every task")
         except AssertionError:
@@ -232,7 +235,7 @@ def crowd(urls: list[str], *, devices: int = 6) -> Iterator[Crowd]:
     try:
         for member in people.all:
             member.start()
-        wait_for(lambda: all(member.connections for member in people.all), within_s=10, what="all joined")
+        wait_for(lambda: all(member.connections for member in people.all), what="all joined")
         yield people
     finally:
         for member in people.all:

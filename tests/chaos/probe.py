@@ -11,7 +11,11 @@ from websockets.exceptions import WebSocketException
 from tests.support.cluster import call
 from tests.support.ws import BIG_MB, Client, about, fresh_id, resources
 
-RECOVERY_LIMIT_S = 15.0
+RECOVERY_LIMIT_S = 60.0
+"""on a busy machine; how long it took is told"""
+
+ANSWER_LIMIT_S = 10.0
+"""after which the whole probe begins again"""
 
 TROUBLE = (AssertionError, OSError, WebSocketException, http.client.HTTPException, KeyError)
 
@@ -43,10 +47,10 @@ def _probe(url: str, neighbour_url: str) -> None:
             stack.callback(client.close)
             client.register()
         device.update(resources(memoryTotal=3 * BIG_MB, memoryAvailable=3 * BIG_MB))
-        neighbour.expect("resource_update", about(device.device_id), within_s=2)
-        assert neighbour.ask({"memory": 2 * BIG_MB}, within_s=2)["fulfilled"] is True
+        neighbour.expect("resource_update", about(device.device_id), within_s=ANSWER_LIMIT_S)
+        assert neighbour.ask({"memory": 2 * BIG_MB}, within_s=ANSWER_LIMIT_S)["fulfilled"] is True
         task_id = fresh_id("task")
         neighbour.submit(task_id, {"command": "echo", "input": task_id})
-        assert neighbour.result_of(task_id, within_s=4) == {"success": True, "result": task_id}
-        listed = call(f"{url}/api/devices", timeout_s=2)
+        assert neighbour.result_of(task_id, within_s=ANSWER_LIMIT_S) == {"success": True, "result": task_id}
+        listed = call(f"{url}/api/devices", timeout_s=ANSWER_LIMIT_S)
         assert "x-rpn-stale" not in listed.headers, "the gateway has no store"

@@ -14,6 +14,7 @@ import pytest
 from tests.chaos.crowd import Submitter, crowd
 from tests.chaos.probe import wait_works
 from tests.support.cluster import ROLES, Cluster, running, wait_for, wait_gone
+from tests.support.patience import PATIENCE_S
 from tests.support.ws import Client, Message
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
@@ -36,12 +37,12 @@ def test_a_killed_process_costs_nothing_that_was_accepted(cluster: Cluster, vict
     with crowd(cluster.urls) as people:
         stream = threading.Thread(target=people.submit_for, args=(6,))
         stream.start()
-        wait_for(lambda: len(people.submitter.outcomes) >= 10, within_s=5, what="the first outcomes")
+        wait_for(lambda: len(people.submitter.outcomes) >= 10, what="the first outcomes")
         killed = cluster.kill(victim)
         took_s = wait_works(cluster.urls)
         stream.join()
         print(f"after kill -9 of {victim} everything worked again within {took_s:.1f} s")
-        people.submitter.wait_all_done(within_s=30)
+        people.submitter.wait_all_done()
         time.sleep(1)  # a second outcome would come now
         people.submitter.check_one_outcome_each()
         failed = [o for outcomes in people.submitter.outcomes.values() for o in outcomes if not o["success"]]
@@ -56,11 +57,11 @@ def test_a_task_whose_agent_was_killed_is_run_again(cluster: Cluster) -> None:
     submitter.start()
     try:
         task_id = submitter.submit({"command": "sleep", "input": {"seconds": 3}})
-        wait_for(lambda: _running(submitter, task_id), within_s=10, what="the task runs")
+        wait_for(lambda: _running(submitter, task_id), what="the task runs")
         task_processes = cluster.of_role("agent")[0].children(recursive=True)
         killed = cluster.kill("agent")
-        wait_gone([killed, *task_processes], within_s=5)
-        submitter.wait_all_done(within_s=30)
+        wait_gone([killed, *task_processes])
+        submitter.wait_all_done()
         time.sleep(4)  # an orphan of the first run would report now
         assert [outcome["success"] for outcome in submitter.outcomes[task_id]] == [True]
     finally:
@@ -81,9 +82,9 @@ def test_killing_rpn_up_leaves_nothing_behind_and_the_next_one_starts(tmp_path: 
     assert {"gateway", "scheduler", "agent", "store"} <= _roles(everyone, cluster)
     assert cluster.up is not None
     cluster.up.send_signal(signal.SIGKILL)
-    cluster.up.wait(5)
+    cluster.up.wait(PATIENCE_S)
     try:
-        wait_gone(everyone, within_s=5)
+        wait_gone(everyone)
     finally:
         cluster.end_hard(everyone)
     cluster.start()
@@ -110,7 +111,7 @@ def test_a_stop_closes_every_socket_with_1001(tmp_path: Path) -> None:
         cluster.end_hard()
         raise
     cluster.stop()
-    assert [client.expect_close(within_s=1)[0] for client in clients] == [1001] * len(clients)
+    assert [client.expect_close()[0] for client in clients] == [1001] * len(clients)
     for client in clients:
         announced = client.of_kind("server_draining")
         assert len(announced) == (not client.plain)

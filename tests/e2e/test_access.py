@@ -19,6 +19,7 @@ from rpn.tokens import TokenKind, make_token
 from tests.e2e.conftest import Opened
 from tests.support.gateways import Talker
 from tests.support.guarded import ADMIN
+from tests.support.patience import PATIENCE_S
 
 WRONG = make_token(TokenKind.ADMIN).text
 
@@ -70,7 +71,7 @@ async def test_a_device_token_speaks_for_the_device_it_registered_first(guarded:
     async with guarded(2) as pool:
         token = (await pool.token("device"))["token"]
         await (await pool.talk(token, "mine")).expect("devices")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while (await pool.ask("GET", "/api/tokens")).json()["tokens"][-1]["deviceId"] != "mine":
                 await asyncio.sleep(0.02)
         other = await pool.talk(token, "another")
@@ -142,7 +143,7 @@ async def test_a_device_with_a_key_proves_that_it_holds_it(guarded: Any) -> None
         assert (await replayer.expect("error"))["code"] == "FORBIDDEN"
 
 
-async def test_a_revoked_token_closes_its_sockets_on_every_gateway_within_a_second(guarded: Any) -> None:
+async def test_a_revoked_token_closes_its_sockets_on_every_gateway(guarded: Any) -> None:
     async with guarded(2) as pool:
         made = await pool.token("submitter")
         kept = await pool.talk((await pool.token("submitter"))["token"], "kept")
@@ -151,7 +152,7 @@ async def test_a_revoked_token_closes_its_sockets_on_every_gateway_within_a_seco
             await talker.expect("devices")
         assert (await pool.ask("DELETE", f"/api/tokens/{made['id']}")).status_code == 200
         for talker in talkers:
-            assert await talker.closed(within_s=1.0) == (1008, "revoked")
+            assert await talker.closed() == (1008, "revoked")
         assert (await pool.ask("GET", "/api/devices", made["token"], 1)).status_code == 401
         await kept.say("heartbeat")
         assert kept.connection.close_code is None
@@ -250,7 +251,7 @@ async def test_a_token_with_a_quota_takes_no_more_and_others_do_not_notice(guard
         assert (await talker.expect("error"))["code"] == "RATE_LIMITED"
         await other.expect("pong", lambda pong: pong["requestId"] == "19")
         await talker.close()
-        async with asyncio.timeout(5):  # until its end has been seen
+        async with asyncio.timeout(PATIENCE_S):  # until its end has been seen
             while True:
                 try:
                     await pool.talk(token, "greedy")

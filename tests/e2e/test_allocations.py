@@ -15,10 +15,10 @@ from rpn.store.embedded import EmbeddedServer
 from scheduler.app import Scheduler
 from tests.support.amnesty import end_amnesty
 from tests.support.gateways import Pool, RunningGateway, Talker, gateways
+from tests.support.patience import PATIENCE_S
 from tests.support.ws import resources
 
 NEED = {"cpu": 100, "memory": 512}
-PATIENCE_S = 5.0
 PLAIN_KEYS = {"id", "requestingDevice", "timestamp", "requirements", "fulfilled", "allocatedDevices"}
 
 

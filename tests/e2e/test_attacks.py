@@ -18,6 +18,7 @@ from tests.e2e.conftest import Locked
 from tests.support.amnesty import end_amnesty
 from tests.support.gateways import Talker, gateways
 from tests.support.guarded import ADMIN, Guarded
+from tests.support.patience import PATIENCE_S
 
 GUESSES, AT_ONCE = 10_000, 50
 
@@ -59,7 +60,7 @@ async def pings(talker: Talker, until: asyncio.Event) -> list[float]:
 
 async def answer_to(talker: Talker) -> str:
     """The code of what refused its `register`; empty if it was let in."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not talker.heard:
             await asyncio.sleep(0.01)
     return str(talker.heard[0].get("code", ""))

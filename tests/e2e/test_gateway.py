@@ -68,7 +68,7 @@ async def test_the_51st_error_closes(pool_of: Opened) -> None:
 
 
 async def test_the_silent_and_the_unregistered_are_closed(pool_of: Opened) -> None:
-    async with pool_of(1, silence_limit_s=1.0, register_limit_s=0.5) as pool:
+    async with pool_of(1, silence_limit_s=2.0, register_limit_s=0.5) as pool:
         stranger, silent, alive = await pool.talk(), await pool.talk(0, "silent"), await pool.talk(0, "alive")
 
         async def beat() -> None:

@@ -20,10 +20,10 @@ from rpn.store.tasks import TaskLimits, Tasks
 from scheduler.allocations import AllocationEntry, Allocations
 from scheduler.app import Scheduler
 from scheduler.foreman import Foreman
+from tests.support.patience import PATIENCE_S
 from tests.support.scheduling import task
 
 KEYS = Keys("default")
-PATIENCE_S = 15
 NEED = Requirements(cpu=100)
 
 

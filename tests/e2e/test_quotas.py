@@ -13,6 +13,7 @@ from rpn.store.embedded import EmbeddedServer
 from tests.support.amnesty import end_amnesty
 from tests.support.gateways import Talker, gateways
 from tests.support.guarded import ADMIN, Guarded
+from tests.support.patience import PATIENCE_S
 from tests.support.scheduler import scheduling
 from tests.support.ws import resources
 
@@ -40,7 +41,7 @@ async def agent(pool: Guarded) -> Talker:
     talker = await pool.talk(token, "agent", accepts=["tasks"], running=[])
     await talker.expect("devices")
     await talker.say("resource_update", resources=resources())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (await pool.ask("GET", "/api/resources", gateway=1)).json()["pool"]["totalCpuCores"]:
             await asyncio.sleep(0.02)
     return talker
@@ -84,7 +85,7 @@ async def test_open_tasks_count_by_token_under_all_its_names_and_no_longer_when_
     assert (refused["code"], refused["error"]) == ("QUOTA", "this token has 2 open tasks, as many as it may")
     name = f"name-{statuses.index(202)}"
     assert (await pool.ask("DELETE", f"/api/tasks/t?submitter={name}", token)).status_code == 202
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while (answer := await submit(9)).status_code == 429:
             await asyncio.sleep(0.02)
     assert answer.status_code == 202

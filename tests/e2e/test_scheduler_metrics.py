@@ -12,9 +12,8 @@ from rpn.store.connection import Connection
 from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
 from scheduler.app import Scheduler
+from tests.support.patience import PATIENCE_S
 from tests.support.servers import free_ports
-
-PATIENCE_S = 10
 
 
 async def test_a_leader_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Opened
 from tests.support.gateways import RunningGateway
+from tests.support.patience import PATIENCE_S
 
 
 async def system_of(gateway: RunningGateway) -> dict[str, Any]:
@@ -21,7 +22,7 @@ async def test_every_gateway_is_listed_with_its_devices(pool_of: Opened) -> None
         await pool.talk(0, "a")
         await pool.talk(1, "b")
         devices: list[int] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while devices != [1, 1]:
                 found = await system_of(pool.gateways[0])
                 devices = [each["devices"] for each in found["gateways"]]
@@ -35,7 +36,7 @@ async def test_every_gateway_is_listed_with_its_devices(pool_of: Opened) -> None
 async def test_a_gateways_vitals_are_told_to_all(pool_of: Opened) -> None:
     async with pool_of(2, rest_rate_limit=0) as pool:
         told: list[Any] = []
-        async with asyncio.timeout(12):
+        async with asyncio.timeout(PATIENCE_S):
             while len(told) < 2:
                 found = await system_of(pool.gateways[1])
                 told = [each["vitals"] for each in found["gateways"] if each["vitals"]]

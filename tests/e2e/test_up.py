@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.cluster import Cluster, call, clean_environment, ready, running, wait_for, wait_gone
+from tests.support.patience import PATIENCE_S
 
 ROLES_OF_A_POOL = ["agent", "gateway", "gateway", "scheduler", "store"]
 
@@ -34,13 +35,15 @@ def roles(cluster: Cluster) -> list[str]:
 def rpn_up(*arguments: str) -> subprocess.CompletedProcess[str]:
     """An `rpn up` that is expected to end by itself."""
     command = [sys.executable, "-P", "-m", "rpn.cli", "up", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=clean_environment({}))
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, env=clean_environment({})
+    )
 
 
 def test_one_command_starts_every_process_and_says_what_to_open(pool: Cluster) -> None:
     assert roles(pool) == ROLES_OF_A_POOL
     assert all(call(url).json()["status"] == "online" for url in pool.urls)
-    wait_for(lambda: "Ctrl-C ends it" in pool.log.read_text(), within_s=5, what="the welcome")
+    wait_for(lambda: "Ctrl-C ends it" in pool.log.read_text(), what="the welcome")
     assert f"{pool.urls[0]}/" in pool.log.read_text()
 
 
@@ -65,14 +68,14 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_start_works(tmp_path:
     first = Cluster(tmp_path / "data").start()
     everyone = first.processes()
     first.end_hard(everyone[:1])
-    wait_gone(everyone, within_s=2)
+    wait_gone(everyone)
     with running(tmp_path / "data", first_port=first.first_port) as second:
         assert all(map(ready, second.urls))
 
 
 def read_to_the_end(client: ClientConnection) -> None:
     while True:
-        client.recv(timeout=10)
+        client.recv(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -86,18 +89,18 @@ def test_clients_are_told_that_the_server_goes_away(tmp_path: Path, number: sign
             read_to_the_end(client)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
-    assert cluster.up.wait(20) == 0
-    wait_gone(everyone, within_s=1)
+    assert cluster.up.wait(PATIENCE_S) == 0
+    wait_gone(everyone)
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("role", ["store", "gateway", "scheduler", "agent"])
 def test_whatever_is_killed_comes_back(pool: Cluster, role: str) -> None:
     killed = pool.kill(role)
-    wait_for(lambda: roles(pool) == ROLES_OF_A_POOL, within_s=10, what="all processes")
+    wait_for(lambda: roles(pool) == ROLES_OF_A_POOL, what="all processes")
     assert all(
         process.pid != killed.pid
         for process in pool.of_role(role)
         if process.status() != psutil.STATUS_ZOMBIE
     )
-    wait_for(lambda: all(map(ready, pool.urls)), within_s=15, what="every gateway ready")
+    wait_for(lambda: all(map(ready, pool.urls)), what="every gateway ready")

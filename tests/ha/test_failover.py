@@ -20,6 +20,7 @@ from tests.ha.conftest import Replicated
 from tests.store.batches import Gateway
 from tests.store.deciding import task
 from tests.store.listening import following
+from tests.support.patience import PATIENCE_S
 from tests.support.servers import SentinelServers
 
 pytestmark = pytest.mark.slow
@@ -72,7 +73,7 @@ async def test_a_failover_costs_little_service_and_no_accepted_task(
     replicated_servers: Replicated, replicated: Connection, keys: Keys
 ) -> None:
     accepted = Accepted(replicated, keys)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         going_on = [asyncio.create_task(accepted.go_on(f"s{number}")) for number in range(SUBMITTERS)]
         await accepted.until(200)
         replicated_servers.master.kill()
@@ -94,7 +95,7 @@ async def test_who_follows_the_pool_follows_it_to_the_new_master(
         await Gateway(pool, "early").join("before")
         await followed.until_there("before")
         replicated_servers.master.kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await join_for_certain(Gateway(pool, "late"), "before", "after")
         await followed.until_there("before", "after")
 
@@ -125,7 +126,7 @@ async def test_nothing_is_accepted_that_no_replica_has_and_repeating_it_changes_
     await other.close()
     for replica in replicated_servers.replicas:
         replica.thaw()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await Accepted(replicated, keys).known(step):
             await asyncio.sleep(0.05)
     assert (await Tasks(replicated, keys).load([("a", "t")]))[0] is not None

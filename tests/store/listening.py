@@ -11,8 +11,7 @@ from rpn.replica import Change, Replica, Snapshot, What
 from rpn.store.connection import Connection, Dedicated
 from rpn.store.follower import Follower
 from rpn.store.keys import Keys
-
-PATIENCE_S = 10.0
+from tests.support.patience import PATIENCE_S
 
 
 class Listener:

@@ -17,11 +17,11 @@ from rpn.store import connection as connection_module
 from rpn.store.connection import CONNECTIONS, Connection
 from rpn.store.keys import Keys
 from tests.store.conftest import Server
+from tests.support.patience import PATIENCE_S
 from tests.support.servers import ClusterServer
 
 SHORT_S = 0.2
 """a limit for tests that wait until it is over"""
-PATIENCE_S = 5
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
 from rpn.store.news import NewsChannel
-from tests.store.listening import PATIENCE_S
+from tests.support.patience import PATIENCE_S
 
 FRAMES = [b'{"type":"pool_event","kind":"leader"}', "\u00fc".encode()]
 

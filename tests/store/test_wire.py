@@ -10,8 +10,7 @@ from rpn.errors import StoreUnavailable
 from rpn.store.connection import Connection, NoScriptError
 from rpn.store.keys import Keys
 from tests.store.conftest import Server
-
-PATIENCE_S = 10.0
+from tests.support.patience import PATIENCE_S
 
 
 async def test_many_ask_at_once_and_each_gets_its_own(connection: Connection) -> None:

@@ -18,14 +18,17 @@ from urllib.parse import urlsplit
 
 import psutil
 
-START_LIMIT_S = 30.0
-STOP_LIMIT_S = 20.0
+from tests.support.patience import PATIENCE_S
+
+IDLE = Path(__file__).parent / "idle"
 ROLES = ("gateway", "scheduler", "agent", "store")
 
 T = TypeVar("T")
 
 
-def wait_for(found: Callable[[], T | None], *, within_s: float, what: str, every_s: float = 0.05) -> T:
+def wait_for(
+    found: Callable[[], T | None], *, within_s: float = PATIENCE_S, what: str, every_s: float = 0.05
+) -> T:
     """Ask until the answer is true; fails, naming `what`, when the time is over."""
     deadline = time.monotonic() + within_s
     while not (answer := found()):
@@ -94,9 +97,10 @@ def _bound(port: int) -> socket.socket:
 
 
 def clean_environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """This process's environment with no other `RPN_*` than these settings."""
+    """This process's environment, with these settings as its only `RPN_*`; its agents see an idle machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RPN_")}
-    return {**kept, **{name: str(value) for name, value in settings.items()}}
+    path = os.pathsep.join(filter(None, [str(IDLE), kept.get("PYTHONPATH")]))
+    return {**kept, "PYTHONPATH": path, **{name: str(value) for name, value in settings.items()}}
 
 
 def role_of(process: psutil.Process) -> str | None:
@@ -119,7 +123,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def wait_gone(processes: list[psutil.Process], *, within_s: float) -> None:
+def wait_gone(processes: list[psutil.Process], *, within_s: float = PATIENCE_S) -> None:
     """Fails, naming them, if some of these still run after the time."""
     try:
         wait_for(lambda: not any(map(alive, processes)), within_s=within_s, what="everything ended")
@@ -167,7 +171,7 @@ class Cluster:
             raise
         return self
 
-    def wait_ready(self, *, within_s: float = START_LIMIT_S) -> None:
+    def wait_ready(self, *, within_s: float = PATIENCE_S) -> None:
         try:
             wait_for(self._ready_or_dead, within_s=within_s, what="every gateway ready")
             wait_for(self._agent_joined, within_s=within_s, what="the agent in the pool")
@@ -217,8 +221,8 @@ class Cluster:
         everyone = self.processes()
         self.up.terminate()
         try:
-            code = self.up.wait(STOP_LIMIT_S)
-            wait_gone(everyone, within_s=1)
+            code = self.up.wait(PATIENCE_S)
+            wait_gone(everyone)
         except BaseException:
             self.end_hard(everyone)
             raise

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from rpn import codec
 from rpn.messages import Acked, Devices, FromClient, Message, Observe, Register, TaskDone
+from tests.support.patience import PATIENCE_S
 
 M = TypeVar("M", bound=Message)
 
@@ -83,13 +84,15 @@ class GatewayDouble:
         """Every message of this kind so far."""
         return [message for message in self.heard if isinstance(message, kind)]
 
-    async def nth(self, kind: type[M], number: int = 1, *, within_s: float = 10) -> M:
+    async def nth(self, kind: type[M], number: int = 1, *, within_s: float = PATIENCE_S) -> M:
         """The `number`th message of this kind, which may be still to come."""
         async with asyncio.timeout(within_s), self._news:
             await self._news.wait_for(lambda: len(self.all(kind)) >= number)
         return self.all(kind)[number - 1]
 
-    async def until(self, kind: type[M], condition: Callable[[M], bool], *, within_s: float = 10) -> M:
+    async def until(
+        self, kind: type[M], condition: Callable[[M], bool], *, within_s: float = PATIENCE_S
+    ) -> M:
         """The first message of this kind that meets `condition`."""
         async with asyncio.timeout(within_s), self._news:
             await self._news.wait_for(lambda: any(map(condition, self.all(kind))))

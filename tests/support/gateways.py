@@ -20,10 +20,9 @@ from gateway.tls import tls_context
 from rpn.service import serve
 from rpn.settings import GatewaySettings
 from rpn.store.connection import Connection
+from tests.support.patience import PATIENCE_S
 
 Message = dict[str, Any]
-PATIENCE_S = 5.0
-START_LIMIT_S = 10.0
 
 
 class RunningGateway:
@@ -73,7 +72,7 @@ class RunningGateway:
 
     async def ready(self) -> None:
         """Wait until it knows the pool."""
-        async with asyncio.timeout(START_LIMIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with suppress(httpx.ConnectError):
                     if (await self.get("/readyz")).status_code == 200:

@@ -13,8 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from tests.support.cluster import clean_environment, device_ids, free_ports, ready, tails, wait_for
-
-STOP_LIMIT_S = 10.0
+from tests.support.patience import PATIENCE_S
 
 
 class Part:
@@ -44,7 +43,7 @@ class Part:
         """kill -9, and wait until it is gone."""
         os.kill(self.pid, signal.SIGKILL)
         assert self._process is not None
-        self._process.wait(STOP_LIMIT_S)
+        self._process.wait(PATIENCE_S)
         self._process = None
 
     def freeze(self) -> None:
@@ -58,7 +57,7 @@ class Part:
         if self._process is None:
             return 0
         self._process.terminate()
-        return self._process.wait(STOP_LIMIT_S)
+        return self._process.wait(PATIENCE_S)
 
     def end_hard(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -103,8 +102,8 @@ class Parts:
         for part in self.all:
             part.start()
         try:
-            wait_for(lambda: all(map(ready, self.urls)), within_s=30, what="every gateway ready")
-            wait_for(lambda: device_ids(self.urls[0]), within_s=30, what="the agent in the pool")
+            wait_for(lambda: all(map(ready, self.urls)), what="every gateway ready")
+            wait_for(lambda: device_ids(self.urls[0]), what="the agent in the pool")
         except AssertionError as error:
             raise AssertionError(
                 f"{error}; their logs end:\n{tails(part.log for part in self.all)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
-PATIENCE_S = 10.0
+from tests.support.patience import PATIENCE_S
 
 
 def gone(pid: int) -> bool:

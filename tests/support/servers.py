@@ -19,10 +19,9 @@ import redis
 from rpn.store.embedded.binary import find_server
 from rpn.store.locate import SLOTS, slot_of
 from rpn.tether import tethered
+from tests.support.patience import PATIENCE_S
 
-PATIENCE_S = 20.0
 LOOK_EVERY_S = 0.02
-STOP_LIMIT_S = 10.0
 NODES_LIMIT = 5
 """of a Cluster, replicas included"""
 
@@ -81,7 +80,7 @@ class Node:
         if process is not None:
             process.send_signal(sign)
             process.send_signal(signal.SIGCONT)
-            process.wait(STOP_LIMIT_S)
+            process.wait(PATIENCE_S)
 
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)

@@ -20,6 +20,7 @@ from agent.workshop import Workshop
 from rpn.client.blobs import Gateway
 from rpn.messages import Message, TaskAssign, TaskCancelled, TaskDone, TaskProgressReport, TaskStarted
 from rpn.model import TaskResult
+from tests.support.patience import PATIENCE_S
 
 NOBODY = Gateway("")
 NOTHING = AgentConfig()
@@ -50,7 +51,7 @@ class Bench:
         self.sent.extend(messages)
         return True
 
-    async def until(self, condition: Callable[[], bool], *, within_s: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(within_s):
             while not condition():
                 await asyncio.sleep(0.005)

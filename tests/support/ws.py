@@ -13,11 +13,10 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.support.patience import PATIENCE_S
+
 Message = dict[str, Any]
 Match = Callable[[Message], bool]
-
-PATIENCE_S = 5.0
-"""How long an expectation waits, unless it says otherwise."""
 
 
 BIG_MB = 10_000_000
@@ -138,7 +137,7 @@ class Client:
         task = {"id": task_id, "type": "compute", "submitterId": self.device_id, "data": data}
         self.send({"type": "task_submit", "task": {**task, "requirements": {"cpu": 1}, **more}})
 
-    def result_of(self, task_id: str, *, within_s: float = 10) -> Message:
+    def result_of(self, task_id: str, *, within_s: float = PATIENCE_S) -> Message:
         """The outcome of a task, when it comes."""
         result: Message = self.expect("task_result", task_is(task_id), within_s=within_s)["result"]
         return result
@@ -156,7 +155,7 @@ class Client:
             if not self._hear(deadline - time.monotonic()):
                 raise AssertionError(f"no {kind} within {within_s} s; heard {self.summary()}")
 
-    def expect_error(self, code: str | None = None, *, within_s: float = 1) -> Message:
+    def expect_error(self, code: str | None = None, *, within_s: float = PATIENCE_S) -> Message:
         error = self.expect("error", within_s=within_s)
         assert code is None or error["code"] == code, error
         return error

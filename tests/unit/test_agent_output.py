@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent.frames import OUTPUT_LIMIT_KIB
 from agent.output import LOG_LIMIT_KIB, LOG_TOTAL_KIB, Log, Telling, result_of
 from agent.plan import OUTPUT
+from tests.support.patience import PATIENCE_S
 
 
 @given(st.binary(max_size=2000))
@@ -79,7 +80,7 @@ async def test_a_log_that_pauses_goes_on_by_itself() -> None:
     log = Log(tell)
     log.data_received(b"one")
     log.data_received(b"two")
-    await asyncio.wait_for(more.wait(), 5)
+    await asyncio.wait_for(more.wait(), PATIENCE_S)
     assert told == ["one", "two"]
     log.connection_lost(None)
 

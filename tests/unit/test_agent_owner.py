@@ -42,7 +42,7 @@ def offers_nothing(update: ResourceUpdate) -> bool:
 async def data_dir(gateway: GatewayDouble, tmp_path: Path) -> AsyncIterator[Path]:
     (tmp_path / "agent.toml").write_text('[commands.nap]\nargv = ["sleep", "0.5"]\n')
     async with agent(gateway, tmp_path):
-        await until((tmp_path / "agent.sock").exists, within_s=5)
+        await until((tmp_path / "agent.sock").exists)
         yield tmp_path
 
 
@@ -66,7 +66,7 @@ async def test_a_pause_suspends_what_runs_and_sends_back_what_comes(
     [warden] = psutil.Process(int((data_dir / "agent.lock").read_text())).children()
     [task] = warden.children()
     await say(data_dir, do="pause")
-    await until(lambda: task.status() == psutil.STATUS_STOPPED, within_s=5)
+    await until(lambda: task.status() == psutil.STATUS_STOPPED)
     await gateway.say(make.assign())
     assert (await gateway.nth(TaskDone)).result.code == "RETURNED"
     await say(data_dir, do="resume")
@@ -178,6 +178,6 @@ print(door.recv(9))
     argv = json.dumps([sys.executable, "-c", script])
     (tmp_path / "agent.toml").write_text(f"[commands.talk]\nargv = {argv}\nnetwork = true\n")
     async with agent(gateway, tmp_path):
-        await until(door.exists, within_s=5)
+        await until(door.exists)
         await gateway.say(make.assign("talk"))
         assert (await gateway.nth(TaskDone)).result.result != "b'{\"ok\":'"

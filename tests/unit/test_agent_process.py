@@ -19,6 +19,7 @@ from rpn.messages import Acked, Register, ResourceUpdate, RunningAttempt, TaskCa
 from rpn.model import TaskResult
 from tests.support import make
 from tests.support.gateway_double import GatewayDouble, gateway_double
+from tests.support.patience import PATIENCE_S
 from tests.support.servers import free_ports
 
 MB = 2**20
@@ -57,8 +58,8 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-async def until(condition: Callable[[], bool], *, within_s: float) -> None:
-    async with asyncio.timeout(within_s):
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -126,10 +127,10 @@ async def test_killed_it_leaves_no_orphan(gateway: GatewayDouble, tmp_path: Path
         await gateway.say(*(make.assign("family") for _ in range(3)), make.assign("sleep", {"seconds": 60}))
         await gateway.nth(TaskStarted, 4)
         itself = psutil.Process(process.pid)
-        await until(lambda: len(itself.children(recursive=True)) >= 10, within_s=5)
+        await until(lambda: len(itself.children(recursive=True)) >= 10)
         family = itself.children(recursive=True)
         process.kill()
-        await until(lambda: not any(map(alive, family)), within_s=2)
+        await until(lambda: not any(map(alive, family)))
     assert list((tmp_path / "agent-work").iterdir()) == []
 
 
@@ -182,7 +183,7 @@ async def test_a_result_waits_for_its_acknowledgement_over_cuts_and_kills(
     async with agent(gateway, tmp_path):
         after_kill = gateway.all(Register)[-1]
         await gateway.say(Acked(ids=[assign.attempt]))
-        await until(lambda: not list((tmp_path / "agent-results").iterdir()), within_s=5)
+        await until(lambda: not list((tmp_path / "agent-results").iterdir()))
     for register in (after_cut, after_kill):
         [finished] = register.finished
         assert (finished.attempt, finished.result) == (

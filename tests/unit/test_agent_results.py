@@ -11,6 +11,7 @@ from agent import results
 from agent.results import RESEND_S, WORTH_WRITING_S, Results
 from rpn.messages import FinishedAttempt
 from rpn.model import TaskResult
+from tests.support.patience import PATIENCE_S
 
 
 def finished(attempt: str, result: object = 1) -> FinishedAttempt:
@@ -72,7 +73,7 @@ async def test_a_short_attempts_result_is_written_only_if_it_has_to_wait(
     kept.acknowledge(["acknowledged"])
     assert written(tmp_path) == 0
     job = asyncio.create_task(kept.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not written(tmp_path):
             await asyncio.sleep(0.001)
     assert "waiting" in Results(tmp_path)

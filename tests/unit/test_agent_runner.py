@@ -281,6 +281,6 @@ async def test_a_lost_warden_ends_the_runner_and_its_tasks(tmp_path: Path) -> No
     with pytest.raises(ExceptionGroup) as caught:
         await job
     assert caught.group_contains(WardenLost)
-    await bench.until(lambda: not any(map(alive, family)), within_s=2)
+    await bench.until(lambda: not any(map(alive, family)))
     await spawner.close()
     assert not bench.done(assign)

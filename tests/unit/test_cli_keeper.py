@@ -14,6 +14,7 @@ import pytest
 from rpn.cli.keeper import PATIENCE_DEATHS, YOUNG_S, Keeper, Patience, Program
 from rpn.cli.logs import Output
 from rpn.errors import ServerFailed
+from tests.support.patience import PATIENCE_S
 
 SLEEP = "import time; time.sleep(60)"
 PATIENT = f"print('here', flush=True); {SLEEP}"
@@ -33,7 +34,7 @@ class Stage:
         self.task = asyncio.create_task(self.keeper.keep(self.given_up.set))
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not true():
                 await asyncio.sleep(0.005)
 
@@ -110,7 +111,7 @@ async def test_in_a_hurry_nobody_gets_time(play: Play) -> None:
     stage = await play(python(STUBBORN))
     await stage.until(lambda: stage.shown == ["here"])
     stage.hurry.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await stage.end(limit_s=60)
 
 

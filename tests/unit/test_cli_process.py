@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -18,6 +19,9 @@ class Became(Exception):
 
 @pytest.fixture(autouse=True)
 def stay_who_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("RPN_")]:
+        monkeypatch.delenv(name)
+
     def execve(program: str, command: list[str], environ: dict[str, str]) -> None:
         raise Became(program, command, {name: v for name, v in environ.items() if name.startswith("RPN_")})
 

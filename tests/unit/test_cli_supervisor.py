@@ -13,6 +13,7 @@ import pytest
 from rpn.cli.keeper import Program
 from rpn.cli.supervisor import Stage, Supervisor
 from rpn.cli.terminal import Terminal
+from tests.support.patience import PATIENCE_S
 
 WRITES_ITS_LIFE = """
 import signal, sys
@@ -41,7 +42,7 @@ async def test_stages_begin_in_order_and_end_in_the_opposite_order(tmp_path: Pat
     life = tmp_path / "life"
     supervisor = Supervisor(Terminal(), tmp_path)
     stages = [stage(life, "store"), stage(life, "gateway"), stage(life, "agent")]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         assert await supervisor.run(stages, lambda: os.kill(os.getpid(), number))
     order = ["store begins", "gateway begins", "agent begins", "agent ends", "gateway ends", "store ends"]
     assert life.read_text().splitlines() == order
@@ -56,7 +57,7 @@ async def test_one_that_cannot_be_kept_ends_all_and_its_last_words_are_shown(
     async def never() -> bool:
         return False
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         stages = [stage(life, "store"), Stage("the gateway", [broken], never)]
         assert not await Supervisor(Terminal(), tmp_path).run(stages, lambda: None)
     assert life.read_text().splitlines() == ["store begins", "store ends"]
@@ -86,5 +87,5 @@ async def test_a_second_signal_hurries(tmp_path: Path) -> None:
         supervisor.stop()
         supervisor.stop()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await supervisor.run([Stage("it", [stubborn], began)], stop_twice)

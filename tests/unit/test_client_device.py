@@ -21,6 +21,7 @@ from rpn.messages import (
     ServerDraining,
 )
 from tests.support.gateway_double import GatewayDouble, gateway_double
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +126,7 @@ async def test_the_superseded_stays_away(gateway: GatewayDouble, monkeypatch: py
     async with running(device_of(gateway)):
         await gateway.nth(Register)
         await gateway.cut(1008, "superseded")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not waits:
                 await asyncio.sleep(0.01)
     assert waits[0].superseded

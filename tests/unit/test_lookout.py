@@ -10,6 +10,7 @@ import pytest
 from rpn import lookout
 from rpn.errors import BadSettings
 from rpn.lookout import Answer, Lookout
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def said(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await reader.read()
     finally:
         writer.close()

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from rpn.service import serve, stop_on_signals
+from tests.support.patience import PATIENCE_S
 
 
 class Patient:
@@ -79,7 +80,7 @@ async def test_a_signal_asks_to_stop_instead_of_ending_the_process(number: signa
     stop = stop_on_signals()
     try:
         os.kill(os.getpid(), number)
-        await asyncio.wait_for(stop.wait(), 5)
+        await asyncio.wait_for(stop.wait(), PATIENCE_S)
     finally:
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(each)
