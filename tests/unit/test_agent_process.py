@@ -143,7 +143,7 @@ async def test_tasks_of_a_killed_warden_end_with_their_agent(gateway: GatewayDou
         await gateway.say(make.assign("family"))
         await gateway.nth(TaskStarted)
         [warden] = psutil.Process(process.pid).children()
-        await until(lambda: len(warden.children(recursive=True)) == 4, within_s=5)
+        await until(lambda: len(warden.children(recursive=True)) == 4)
         family = warden.children(recursive=True)
         warden.kill()
         assert await process.wait() != 0
@@ -159,7 +159,7 @@ async def test_an_agent_ends_what_its_predecessor_and_the_warden_left(
         await gateway.say(make.assign("family"))
         await gateway.nth(TaskStarted)
         [warden] = psutil.Process(process.pid).children()
-        await until(lambda: len(warden.children(recursive=True)) == 4, within_s=5)
+        await until(lambda: len(warden.children(recursive=True)) == 4)
         family = warden.children(recursive=True)
         process.send_signal(signal.SIGSTOP)  # so that neither sees the other's end
         warden.kill()
