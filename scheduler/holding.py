@@ -86,8 +86,8 @@ class Holding:
         decision.request_processed(entry_id)
         record = self._asked_about(entry)
         if record is not None:
-            ended = self.end(decision, record, now_ms)
-            self._replies.done(decision, entry, ended, "released")
+            self.end(decision, record, now_ms)
+            self._replies.done(decision, entry, _ended(record), "released")
         elif not entry.withdraws:
             self._deny(decision, entry)
 
@@ -149,11 +149,11 @@ class Holding:
         lost_device_id: str = "",
     ) -> None:
         """End it, and tell its holder why."""
-        ended = self.end(decision, record, now_ms)
-        self._replies.changed(decision, ended, change, lost_device_id=lost_device_id)
+        self.end(decision, record, now_ms)
+        self._replies.changed(decision, _ended(record), change, lost_device_id=lost_device_id)
 
-    def end(self, decision: Decision, record: AllocationRecord, now_ms: int) -> AllocationRecord:
-        """Nothing of it is held any more; answers what is left of it."""
+    def end(self, decision: Decision, record: AllocationRecord, now_ms: int) -> None:
+        """Nothing of it is held any more."""
         for share, since_ms in zip(record.shares, since_of(record), strict=True):
             charge(
                 decision,
@@ -168,7 +168,11 @@ class Holding:
         decision.free(record.id, record.requester_id)
         decision.announce("allocation", allocation_id=record.id, device_id=record.requester_id, state="freed")
         self._counts.allocations_freed += 1
-        return msgspec.structs.replace(record, shares=[], since_ms=[], fulfilled=False)
+
+
+def _ended(record: AllocationRecord) -> AllocationRecord:
+    """What is left of it."""
+    return msgspec.structs.replace(record, shares=[], since_ms=[], fulfilled=False)
 
 
 def since_of(record: AllocationRecord) -> list[int]:

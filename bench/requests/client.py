@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from collections import deque
 from struct import unpack_from
 from time import perf_counter
 from typing import cast
@@ -27,7 +28,10 @@ class Client(asyncio.Protocol):
         self.registered = asyncio.Event()
         self.latencies_s: list[float] = []
         self.refused = 0
-        self._asked_s: list[float] = []
+        self._asked_s: deque[float] = deque()
+        self._request = _text_frame(
+            {"deviceId": name, "type": "resource_request", "requirements": {"cpu": 1, "memory": 1}}
+        )
         self._running = False
         self._idle = asyncio.Event()
 
@@ -47,7 +51,7 @@ class Client(asyncio.Protocol):
         await self._idle.wait()
 
     def say(self, message: dict[str, object]) -> None:
-        self._send(msgspec.json.encode({"deviceId": self._name, **message}))
+        self._send(_text_frame({"deviceId": self._name, **message}))
 
     def close(self) -> None:
         if self._transport is not None:
@@ -97,12 +101,9 @@ class Client(asyncio.Protocol):
         del buffer[: start + size]
         return payload
 
-    def _send(self, payload: bytes) -> None:
-        """A masked text frame; the mask is zero, which leaves the payload as it is."""
-        size = len(payload)
-        head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+    def _send(self, frame: bytes) -> None:
         assert self._transport is not None
-        self._transport.write(head + b"\0\0\0\0" + payload)
+        self._transport.write(frame)
 
     # --- what is said -------------------------------------------------------------------------
 
@@ -114,12 +115,20 @@ class Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._asked_s.append(perf_counter())
-        self.say({"type": "resource_request", "requirements": {"cpu": 1, "memory": 1}})
+        self._send(self._request)
 
     def _answered(self, fulfilled: bool) -> None:
-        self.latencies_s.append(perf_counter() - self._asked_s.pop(0))
+        self.latencies_s.append(perf_counter() - self._asked_s.popleft())
         self.refused += not fulfilled
         if self._running:
             self._ask()
         elif not self._asked_s:
             self._idle.set()
+
+
+def _text_frame(message: dict[str, object]) -> bytes:
+    """A masked text frame; the mask is zero, which leaves the payload as it is."""
+    payload = msgspec.json.encode(message)
+    size = len(payload)
+    head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+    return head + b"\0\0\0\0" + payload

@@ -72,6 +72,8 @@ class Packing:
         self._due, self._kept, self._untold = Column(), Column(), Column()
         self._lives, self._ends = Column(), Column()
         self._sums: list[Any] = []
+        self._summed: dict[Any, int] = {}
+        """hashes of sums, by their names in Keys"""
         self._mail: dict[str, tuple[list[bytes | str], list[int]]] = {}
         self._nowhere: list[int] = []
         self._commands: list[tuple[Any, ...]] = []
@@ -135,7 +137,10 @@ class Packing:
             self._due.add(number, _due(words))
         elif words[0] == "HINCRBY":
             _, name, field, amount = words
-            self._sums += (self._number(self._key(name)), field, str(amount))
+            number_of = self._summed.get(name)
+            if number_of is None:
+                number_of = self._summed[name] = self._number(self._key(name))
+            self._sums += (number_of, field, str(amount))
         else:
             self._commands.append(self._command(number, words))
 
