@@ -6,6 +6,7 @@ from the owner (cross-site WebSockets, DNS rebinding).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -70,6 +71,7 @@ def same_host(origin: str, host: str) -> bool:
         return False
 
 
+@lru_cache(256)
 def answers_for(host: str, allowed: frozenset[str]) -> bool:
     """An address, localhost, or a name the operator allowed; with any port."""
     try:

@@ -9,17 +9,13 @@ from starlette.types import Scope
 
 from gateway.auditor import Auditor
 from gateway.bearers import EVERYONE, Bearer
+from gateway.guesses import Guesses
 from gateway.keyring import Keyring
-from gateway.limits import Window, rate_address
 from gateway.metrics import Counters
 from gateway.roles import needed
 from rpn.errors import RateLimited, StoreUnavailable, Unauthorized
 from rpn.store.tickets import Tickets
-from rpn.tokens import TICKET_PREFIX
-
-WRONG_LIMIT, WRONG_SPAN_S = 10, 60.0
-"""wrong tokens that one address may show in this time; a right one always counts"""
-ADDRESSES_KEPT = 10_000
+from rpn.tokens import TICKET_PREFIX, parse_token
 
 
 class Gatekeeper:
@@ -33,7 +29,7 @@ class Gatekeeper:
         self._tickets = tickets
         self._auditor = auditor
         self._counters = counters
-        self._wrong: dict[str, Window] = {}
+        self._guesses = Guesses()
 
     async def admit(self, scope: Scope) -> Bearer:
         """Who asks. Raises Unauthorized, Forbidden, RateLimited or StoreUnavailable."""
@@ -53,33 +49,34 @@ class Gatekeeper:
         shown = _shown(headers)
         if not shown:
             raise Unauthorized("a token is needed: send it as `Authorization: Bearer TOKEN`")
+        address = scope["client"][0] if scope.get("client") else ""
         try:
-            return await self._bearer(keyring, shown)
-        except Unauthorized as error:
-            address = scope["client"][0] if scope.get("client") else ""
+            return await self._bearer(keyring, shown, address)
+        except (Unauthorized, RateLimited) as error:
             self._counters.wrong_tokens += 1
             self._auditor.note("unknown", scope["path"], error.code, address)
-            self._count_wrong(address)
+            if isinstance(error, Unauthorized):
+                self._guesses.count(address)
             raise
 
-    async def _bearer(self, keyring: Keyring, shown: str) -> Bearer:
-        if not shown.startswith(TICKET_PREFIX):
-            if not keyring.knows(shown):
-                await keyring.look_again()
-            return keyring.bearer(shown)
-        record = keyring.get(await self._tickets.redeem(shown))
-        if record is None:
-            raise Unauthorized("this ticket is used, or its time is over")
-        return Bearer(record)
-
-    def _count_wrong(self, address: str) -> None:
-        """Raise RateLimited when this address was wrong too often."""
-        now_s = asyncio.get_running_loop().time()
-        if len(self._wrong) > ADDRESSES_KEPT:
-            self._wrong = {key: window for key, window in self._wrong.items() if not window.idle(now_s)}
-        window = self._wrong.setdefault(rate_address(address), Window(WRONG_LIMIT, WRONG_SPAN_S))
-        if not window.admits(now_s):
-            raise RateLimited("too many wrong tokens from this address", retry_after_s=int(WRONG_SPAN_S))
+    async def _bearer(self, keyring: Keyring, shown: str, address: str) -> Bearer:
+        """Whose this is. Raises Unauthorized, later than it would answer, and RateLimited."""
+        came_s = asyncio.get_running_loop().time()
+        if shown.startswith(TICKET_PREFIX):
+            await self._guesses.hold(address)
+            record = keyring.get(await self._tickets.redeem(shown))
+            if record is None:
+                raise Unauthorized("this ticket is used, or its time is over")
+            return Bearer(record)
+        token = parse_token(shown)
+        bearer = keyring.bearer(token)
+        if bearer is None:
+            await self._guesses.hold(address)
+            await keyring.look_again(came_s)
+            bearer = keyring.bearer(token)
+        if bearer is None:
+            raise Unauthorized("this token is not known here, or not any more")
+        return bearer
 
 
 def _shown(headers: Headers) -> str:

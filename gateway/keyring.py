@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable
 
 from gateway.bearers import Bearer
-from rpn.errors import StoreUnavailable, Unauthorized
+from rpn.errors import StoreUnavailable
 from rpn.store.tokens import TokenRecord, Tokens, TokenStore
-from rpn.tokens import Token, parse_token
+from rpn.tokens import Token
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +38,14 @@ class Keyring:
     def records(self) -> list[TokenRecord]:
         return sorted(self._tokens.values(), key=lambda record: record.created_ms)
 
-    def knows(self, text: str) -> bool:
-        """Whether there is a token of this id. Raises Unauthorized if this is no token."""
-        return parse_token(text).id in self._tokens
-
     def get(self, token_id: str) -> TokenRecord | None:
         return self._tokens.get(token_id)
 
-    def bearer(self, text: str) -> Bearer:
-        """Who bears this token. Raises Unauthorized; how long that takes does not tell why."""
-        token = parse_token(text)
+    def bearer(self, token: Token) -> Bearer | None:
+        """Who bears this token; None if nobody does. How long that takes does not tell why."""
         record = self._tokens.get(token.id)
         if not self._is(token, record) or record is None:
-            raise Unauthorized("this token is not known here, or not any more")
+            return None
         return Bearer(record)
 
     def _is(self, token: Token, record: TokenRecord | None) -> bool:
@@ -77,17 +72,18 @@ class Keyring:
         if not self.loaded or await self._store.revision() != self._revision:
             await self.refresh()
 
-    async def look_again(self) -> None:
-        """Somebody showed a token that may have been made a moment ago, at another gateway.
+    async def look_again(self, came_s: float) -> None:
+        """Somebody showed a token, at this time, that may have been made a moment ago, at another gateway.
 
         Many who guess make one look at a time: whoever comes during it waits for the next.
         """
         loop = asyncio.get_running_loop()
-        came_s = loop.time()
+        if self._looked_s > came_s and not self._looking.locked():
+            return
         async with self._looking:
             if self._looked_s > came_s:
                 return  # one that began since has told us
-            await asyncio.sleep(max(0.0, self._looked_s + LOOK_AGAIN_S - came_s))
+            await asyncio.sleep(max(0.0, self._looked_s + LOOK_AGAIN_S - loop.time()))
             self._looked_s = loop.time()
             await self.catch_up()
 

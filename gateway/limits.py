@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -85,6 +86,7 @@ class LocalRates:
             self._windows = {k: v for k, v in self._windows.items() if v[1] > now_ms}
 
 
+@lru_cache(ADDRESSES_KEPT)
 def rate_address(address: str) -> str:
     """What counts as one address: an IPv4 address, or an IPv6 network of /64."""
     try:

@@ -7,6 +7,7 @@ the header is read from its right end and believed only as far as trusted proxie
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.datastructures import Headers
@@ -46,6 +47,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     return str(nearest)
 
 
+@lru_cache(1024)
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """An address; an IPv4 one that came over an IPv6 socket is itself."""
     try:

@@ -46,7 +46,7 @@ Server = Callable[[], AbstractContextManager[Serving]]
 
 
 @contextlib.contextmanager
-def gateways(count: int) -> Iterator[Serving]:
+def gateways(count: int, **more: str) -> Iterator[Serving]:
     """Our gateways and a scheduler, on a Valkey of their own that writes to a file before it answers."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         store = running.enter_context(EmbeddedServer(folder))
@@ -54,7 +54,7 @@ def gateways(count: int) -> Iterator[Serving]:
         ports = list(range(first, first + count))
         pids = []
         for port in (*ports, None):
-            settings = {**SETTINGS, "RPN_REDIS_URL": store.url}
+            settings = {**SETTINGS, **more, "RPN_REDIS_URL": store.url}
             settings |= {"RPN_METRICS_PORT": 0} if port is None else {"RPN_PORT": port}
             command = [sys.executable, "-P", "-m", "scheduler" if port is None else "gateway"]
             pids.append(running.enter_context(_process(command, clean_environment(settings))).pid)

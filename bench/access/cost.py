@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import tempfile
 import time
@@ -47,7 +46,7 @@ async def message_us(gateway: RunningGateway) -> float:
         return (time.perf_counter() - began) / MESSAGES * 1e6
 
 
-async def main() -> None:
+async def measure() -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as valkey:
         for name in ("open", "guarded"):
             end_amnesty(valkey.url, name)
@@ -64,7 +63,3 @@ async def main() -> None:
     for name, rows in found.items():
         connect_, message = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"{name:<6} connect {connect_:.2f} ms, ping {message:.0f} us")
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

@@ -1,0 +1,1 @@
+"""What asking for tokens costs, and what those feel who have one while others guess."""
