@@ -10,7 +10,8 @@ import tempfile
 import time
 from subprocess import DEVNULL
 
-from tests.support.cluster import clean_environment, free_ports, ready, wait_for
+from tests.support.cluster import clean_environment, ready, wait_for
+from tests.support.ports import free_ports
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
 
 def start_s(gateways: int) -> float:
     """Seconds from typing `rpn up` until every gateway is ready."""
-    first = free_ports(gateways)
+    first = free_ports(gateways)[0]
     urls = [f"http://127.0.0.1:{first + i}" for i in range(gateways)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-P", "-m", "rpn.cli", "up", "--data-dir", folder]

@@ -5,7 +5,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from hypothesis import HealthCheck, settings
+
+IDLE = Path(__file__).parent / "support" / "idle"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(IDLE), os.environ.get("PYTHONPATH")]))
 
 settings.register_profile(
     "search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True

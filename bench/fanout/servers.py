@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from rpn.store.embedded import EmbeddedServer
 from rpn.tether import tethered
-from tests.support.cluster import clean_environment, free_ports, ready, wait_for
+from tests.support.cluster import clean_environment, ready, wait_for
+from tests.support.ports import free_ports
 
 PEERS = Path(__file__).parent / "peers"
 START_LIMIT_S = 20
@@ -50,7 +51,7 @@ def gateways(count: int, **more: str) -> Iterator[Serving]:
     """Our gateways and a scheduler, on a Valkey of their own that writes to a file before it answers."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         store = running.enter_context(EmbeddedServer(folder))
-        first = free_ports(count)
+        first = free_ports(count)[0]
         ports = list(range(first, first + count))
         pids = []
         for port in (*ports, None):
@@ -84,7 +85,7 @@ def node_ws(modules: Path) -> AbstractContextManager[Serving]:
 
 @contextlib.contextmanager
 def _peer(command: Sequence[str], environment: dict[str, str]) -> Iterator[Serving]:
-    port = free_ports(1)
+    [port] = free_ports(1)
     with _process([*command, str(port)], environment) as process:
         wait_for(lambda: _answers(process, port), within_s=START_LIMIT_S, what=f"{command[-1]} on its port")
         yield Serving([port], [process.pid])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster, call, wait_for
+from tests.support.npm import fetched
 from tests.support.ws import Client, Message
 
 CONTRACT = "RPN_API_MD"
@@ -93,18 +93,10 @@ def _reported(cluster: Cluster) -> bool:
 
 
 def test_the_javascript_example(pool_on_3000: Cluster, tmp_path: Path) -> None:
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if not npm or not node:
-        pytest.skip("no node and npm on this machine")
+    fetched("ws@8", tmp_path)
     (tmp_path / "example.cjs").write_text(program("javascript"))
     (tmp_path / "supplied.cjs").write_text(SUPPLIED)
-    subprocess.run(
-        [npm, "install", "--no-audit", "--no-fund", "ws@8"],
-        cwd=tmp_path,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    example = Running([node, "supplied.cjs"], tmp_path)
+    example = Running(["node", "supplied.cjs"], tmp_path)
     try:
         example.wait_printed("Received: devices")
         example.wait_printed("Connected devices: 2")

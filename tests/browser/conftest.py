@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import Cluster, running
+from tests.support.patience import PATIENCE_S
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+sync_api.expect.set_options(timeout=PATIENCE_S * 1000)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WATCH = """
@@ -69,10 +72,10 @@ class Viewer:
         self.expect_words(r"^live")
         return self.page
 
-    def expect_words(self, pattern: str, *, within_s: float = 15) -> None:
+    def expect_words(self, pattern: str) -> None:
         """The connection, in the top bar's words."""
         found = self.page.locator("#link-words")
-        sync_api.expect(found).to_have_text(re.compile(pattern), timeout=within_s * 1000)
+        sync_api.expect(found).to_have_text(re.compile(pattern))
 
     def card(self, device_id: str) -> Any:
         return self.page.locator(f'[data-device="{device_id}"]')

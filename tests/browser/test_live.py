@@ -11,22 +11,19 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Viewer
 from tests.browser.devices import FakeDevice
 
-SOON_MS = 1000
-"""from a device's word to the screen"""
-
 
 def test_a_device_comes_moves_and_goes_on_the_page_as_it_does_in_the_pool(viewer: Viewer) -> None:
     viewer.go()
     with FakeDevice(viewer.url, "mover", "The mover") as device:
         card = viewer.card("mover")
-        expect(card).to_be_visible(timeout=SOON_MS)
+        expect(card).to_be_visible()
         expect(card.locator(".card-name")).to_have_text("The mover")
         for usage in (75, 20):
             device.report(cpuUsage=usage, cpuAvailable=100 - usage)
-            expect(card.locator(".card-load")).to_have_text(f"{usage} %", timeout=SOON_MS)
+            expect(card.locator(".card-load")).to_have_text(f"{usage} %")
             bar = card.locator(".card-line.cpu .owners")
             assert float(bar.evaluate("bar => bar.style.getPropertyValue('--part')")) == usage
-    expect(card).to_have_count(0, timeout=SOON_MS)
+    expect(card).to_have_count(0)
 
 
 def test_who_comes_and_goes_is_told_with_the_reason(viewer: Viewer) -> None:

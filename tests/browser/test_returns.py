@@ -14,10 +14,10 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Viewer
 from tests.browser.devices import FakeDevice
-from tests.support.cluster import Cluster, call, free_ports, ready, running, wait_for
+from tests.support.cluster import Cluster, call, ready, running, wait_for
+from tests.support.ports import free_ports
 
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-BACK_WITHIN_S = 30
 BALANCER = """
 global
     stats socket {socket} level admin
@@ -61,13 +61,13 @@ def balancer(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
     """HAProxy before both gateways."""
     if HAPROXY is None:
         pytest.skip("no HAProxy here (apt install haproxy)")
-    port, written = free_ports(1), tmp_path / "haproxy.cfg"
+    [port], written = free_ports(1), tmp_path / "haproxy.cfg"
     servers = [f"    server g{n} {url.removeprefix('http://')}" for n, url in enumerate(cluster.urls)]
     socket = tmp_path / "admin.sock"
     written.write_text(BALANCER.format(port=port, socket=socket, servers="\n".join(servers)))
     with subprocess.Popen([HAPROXY, "-q", "-db", "-f", str(written)]) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: ready(url), within_s=10, what="HAProxy before its gateways")
+        wait_for(lambda: ready(url), what="HAProxy before its gateways")
         yield url
         process.terminate()
 
@@ -98,8 +98,8 @@ def returns(viewer: Viewer, cluster: Cluster) -> None:
         page.evaluate("window.sameDocument = true; window.heard.length = 0")
         kill_gateway(cluster, its)
         said = "window.heard.some((words) => /reconnecting/.test(words))"
-        wait_for(lambda: page.evaluate(said), within_s=10, what="words about the lost connection")
-        viewer.expect_words("^live", within_s=BACK_WITHIN_S)
+        wait_for(lambda: page.evaluate(said), what="words about the lost connection")
+        viewer.expect_words("^live")
         device.report(cpuUsage=60, cpuAvailable=40)
         expect(viewer.card("stays").locator(".card-load")).to_have_text("60 %")
         assert page.evaluate("window.sameDocument")
@@ -107,7 +107,7 @@ def returns(viewer: Viewer, cluster: Cluster) -> None:
     page.keyboard.press("4")
     expect(page.locator(".events")).to_contain_text("This page lost its connection")
     expect(page.locator(".events")).to_contain_text("This page is connected again")
-    wait_for(lambda: all(map(ready, cluster.urls)), within_s=15, what="every gateway ready")
+    wait_for(lambda: all(map(ready, cluster.urls)), what="every gateway ready")
 
 
 def test_it_comes_back_to_the_gateway_that_is_started_again_on_its_port(

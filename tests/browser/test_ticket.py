@@ -13,7 +13,6 @@ from tests.browser.conftest import Viewer
 from tests.support.cluster import Cluster, running, wait_for
 
 PRINTED = re.compile(r"http://\S+/ui/#ticket=rpn\.ticket\.[0-9a-f]+")
-PRINTED_WITHIN_S = 15
 USED_UP = "The ticket in this address is used up, or its time is over."
 REFUSED = re.compile(r"status of 401|^WebSocket connection")
 """what the browser says of a ticket that is no good, and of who comes without a token"""
@@ -29,7 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def printed(cluster: Cluster) -> str:
     """The address in the words of `rpn up`."""
-    wait_for(lambda: PRINTED.search(cluster.log.read_text()), within_s=PRINTED_WITHIN_S, what="the address")
+    wait_for(lambda: PRINTED.search(cluster.log.read_text()), what="the address")
     found = PRINTED.search(cluster.log.read_text())
     assert found is not None
     return found[0]

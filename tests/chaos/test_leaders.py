@@ -23,8 +23,8 @@ from rpn.store.embedded import EmbeddedServer
 from rpn.store.records import AllocationRecord
 from tests.support.cluster import clean_environment
 from tests.support.logbook import steps
+from tests.support.ports import free_ports
 from tests.support.scheduling import resources
-from tests.support.servers import free_ports
 from tests.support.storefront import Storefront
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.soak]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.cluster import ready, tails, wait_for
 from tests.support.parts import Part
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 START_LIMIT_S = 30
 THIS_VERSION = Path(sys.executable)

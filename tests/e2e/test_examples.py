@@ -19,6 +19,8 @@ import pytest
 from rpn.client.listing import DeviceList
 from tests.support.cluster import Cluster, running
 from tests.support.examples import EXAMPLES, placed, said_by, surroundings
+from tests.support.npm import fetched
+from tests.support.patience import PROGRAM_LIMIT_S
 
 PYTHON = Path("/usr/bin/python3")
 FRAMES = 8
@@ -96,15 +98,7 @@ def test_the_shell_watches_the_pool(cluster: Cluster, tmp_path: Path) -> None:
 
 def _with_websockets(folder: Path) -> dict[str, str]:
     """An environment in which the shell has websocat, or node the package `ws`; skips without."""
-    npm = shutil.which("npm")
-    if shutil.which("websocat"):
-        return {}
-    if not (npm and shutil.which("node")):
-        pytest.skip("neither websocat nor node and npm here")
-    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "ws@8"]
-    if subprocess.run(command, cwd=folder, capture_output=True, timeout=50, check=False).returncode:
-        pytest.skip("npm cannot fetch ws")
-    return {"NODE_PATH": str(folder / "node_modules")}
+    return {} if shutil.which("websocat") else {"NODE_PATH": str(fetched("ws@8", folder))}
 
 
 async def test_the_notebook_runs_from_above(cluster: Cluster, tmp_path: Path) -> None:
@@ -114,7 +108,7 @@ async def test_the_notebook_runs_from_above(cluster: Cluster, tmp_path: Path) ->
     shown: dict[str, Any] = {}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            shown[cell["id"]] = await asyncio.wait_for(_run("".join(cell["source"]), names), 40)
+            shown[cell["id"]] = await asyncio.wait_for(_run("".join(cell["source"]), names), PROGRAM_LIMIT_S)
     assert isinstance(shown["connect"], DeviceList)
     assert "<table>" in shown["connect"]._repr_html_()
     assert shown["submit"][1_000_000] == 78498

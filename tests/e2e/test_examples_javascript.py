@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster, device_ids, running, wait_for
+from tests.support.npm import fetched
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "gateway" / "ui" / "rpn-client"
@@ -28,11 +30,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the `ws` package."""
-    folder = tmp_path_factory.mktemp("javascript")
-    command = [str(NPM), "install", "--silent", "--no-audit", "--no-fund", "ws@8"]
-    if subprocess.run(command, cwd=folder, capture_output=True, timeout=50, check=False).returncode:
-        pytest.skip("npm cannot fetch ws")
-    return folder
+    return fetched("ws@8", tmp_path_factory.mktemp("javascript")).parent
 
 
 def placed(name: str, workshop: Path, cluster: Cluster) -> Path:
@@ -46,7 +44,9 @@ def placed(name: str, workshop: Path, cluster: Cluster) -> Path:
 
 def test_a_task_runs_from_node(workshop: Path, cluster: Cluster) -> None:
     program = placed("first_task.mjs", workshop, cluster)
-    ran = subprocess.run([str(NODE), program], capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(
+        [str(NODE), program], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     assert "9592" in ran.stdout
 
@@ -55,9 +55,9 @@ def test_node_is_a_device_for_as_long_as_it_runs(workshop: Path, cluster: Cluste
     program = placed("be_a_device.mjs", workshop, cluster)
     before = device_ids(cluster.urls[0])
     with subprocess.Popen([str(NODE), program], stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: device_ids(cluster.urls[0]) - before, within_s=10, what="a device more")
+        wait_for(lambda: device_ids(cluster.urls[0]) - before, what="a device more")
         process.kill()
-    wait_for(lambda: device_ids(cluster.urls[0]) == before, within_s=15, what="the device gone")
+    wait_for(lambda: device_ids(cluster.urls[0]) == before, what="the device gone")
 
 
 def test_the_package_holds_the_client_its_types_and_nothing_else(tmp_path: Path) -> None:

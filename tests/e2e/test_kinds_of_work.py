@@ -18,6 +18,7 @@ from rpn.client.options import Options
 from rpn.client.pool import AsyncPool
 from rpn.client.refusals import TaskFailed
 from tests.support.cluster import Cluster, call, clean_environment, device_ids, running, wait_for
+from tests.support.patience import PROGRAM_LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +77,11 @@ def test_a_module_from_a_c_compiler_runs_the_same_on_two_agents(cluster: Cluster
     address = cluster.urls[0].removeprefix("http://")
     (tmp_path / "run.py").write_text(program.replace("127.0.0.1:3000", address), encoding="utf-8")
     ran = subprocess.run(
-        [sys.executable, "-P", tmp_path / "run.py"], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-P", tmp_path / "run.py"],
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_LIMIT_S,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     assert "2 devices, 1 picture" in ran.stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster, clean_environment, running
+from tests.support.patience import PROGRAM_LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 STAYS = ("rpn top",)
@@ -52,7 +53,7 @@ def test_the_commands_say_what_they_promise(cluster: Cluster) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PROGRAM_LIMIT_S,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -96,7 +97,7 @@ def test_the_programs_it_shows_are_examples_and_run(
     here = tmp_path / name
     here.write_text(program.replace("http://127.0.0.1:3000", cluster.urls[0]), encoding="utf-8")
     ran = subprocess.run(
-        [sys.executable, "-P", here], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-P", here], capture_output=True, text=True, timeout=PROGRAM_LIMIT_S, check=False
     )
     assert ran.returncode == 0, ran.stderr
     assert says in ran.stdout

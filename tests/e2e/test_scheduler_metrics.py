@@ -13,7 +13,7 @@ from rpn.store.embedded import EmbeddedServer
 from rpn.store.keys import Keys
 from scheduler.app import Scheduler
 from tests.support.patience import PATIENCE_S
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 
 async def test_a_leader_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PROGRAM_LIMIT_S
+
 pytest.importorskip("mkdocs")
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.slow
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    built = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PROGRAM_LIMIT_S, check=False
+    )
     assert built.returncode == 0, built.stderr
     return folder
 

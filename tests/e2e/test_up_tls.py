@@ -16,7 +16,8 @@ from rpn.client import trust
 from rpn.client.api import Api, Unreachable
 from rpn.errors import RPNError
 from tests.e2e.test_join import agent, rpn
-from tests.support.cluster import clean_environment, free_ports, wait_for
+from tests.support.cluster import clean_environment, wait_for
+from tests.support.ports import free_ports
 
 START_LIMIT_S = 40
 
@@ -47,7 +48,7 @@ class Pool:
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    pool = Pool(tmp_path_factory.mktemp("tls") / "data", free_ports(1))
+    pool = Pool(tmp_path_factory.mktemp("tls") / "data", free_ports(1)[0])
     command = [sys.executable, "-P", "-m", "rpn.cli", "up", "--tls", "--port", pool.url.rpartition(":")[2]]
     environ = clean_environment({"RPN_AUTH": "token", "RPN_REST_RATE_LIMIT": 0})
     with (

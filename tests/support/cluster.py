@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,8 +18,8 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_ports
 
-IDLE = Path(__file__).parent / "idle"
 ROLES = ("gateway", "scheduler", "agent", "store")
 
 T = TypeVar("T")
@@ -75,32 +74,10 @@ def device_ids(url: str) -> set[str]:
     return {device["id"] for device in call(f"{url}/api/devices").json()["devices"]}
 
 
-def free_ports(count: int) -> int:
-    """The first of `count` consecutive ports that nobody uses."""
-    for _ in range(100):
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
-            first = held.enter_context(_bound(0)).getsockname()[1]
-            for port in range(first + 1, first + count):
-                held.enter_context(_bound(port))
-            return int(first)
-    raise RuntimeError("no free ports")
-
-
-def _bound(port: int) -> socket.socket:
-    listener = socket.socket()
-    try:
-        listener.bind(("127.0.0.1", port))
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
 def clean_environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """This process's environment, with these settings as its only `RPN_*`; its agents see an idle machine."""
+    """This process's environment with no other `RPN_*` than these settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RPN_")}
-    path = os.pathsep.join(filter(None, [str(IDLE), kept.get("PYTHONPATH")]))
-    return {**kept, "PYTHONPATH": path, **{name: str(value) for name, value in settings.items()}}
+    return {**kept, **{name: str(value) for name, value in settings.items()}}
 
 
 def role_of(process: psutil.Process) -> str | None:
@@ -146,7 +123,7 @@ class Cluster:
     ) -> None:
         self.data_dir = data_dir
         self.log = data_dir.parent / f"{data_dir.name}.log"
-        self.first_port = first_port or free_ports(gateways)
+        self.first_port = first_port or free_ports(gateways)[0]
         self.urls = [f"http://127.0.0.1:{self.first_port + i}" for i in range(gateways)]
         self._settings = {"RPN_REST_RATE_LIMIT": 0, **settings}
         self.up: subprocess.Popen[bytes] | None = None

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.cluster import Cluster, clean_environment
+from tests.support.patience import PROGRAM_LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-LIMIT_S = 50
 
 
 def placed(name: str, cluster: Cluster, folder: Path) -> Path:
@@ -31,7 +31,7 @@ def said_by(command: Sequence[str | os.PathLike[str]], folder: Path, **environ: 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=PROGRAM_LIMIT_S,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

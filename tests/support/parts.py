@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from tests.support.cluster import clean_environment, device_ids, free_ports, ready, tails, wait_for
+from tests.support.cluster import clean_environment, device_ids, ready, tails, wait_for
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_ports
 
 
 class Part:
@@ -80,8 +81,7 @@ class Parts:
 
     def __init__(self, folder: Path, *, gateways: int = 2, schedulers: int = 1, **settings: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        first = free_ports(gateways + 1)
-        ports = range(first + 1, first + 1 + gateways)
+        first, *ports = free_ports(gateways + 1)
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         shared = {"RPN_REDIS_URL": f"redis://127.0.0.1:{first}/0", "RPN_REST_RATE_LIMIT": 0, **settings}
         self.store = Part("store", _store_command(folder, first), folder / "store.log")

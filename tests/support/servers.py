@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,22 +19,11 @@ from rpn.store.embedded.binary import find_server
 from rpn.store.locate import SLOTS, slot_of
 from rpn.tether import tethered
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_ports
 
 LOOK_EVERY_S = 0.02
 NODES_LIMIT = 5
 """of a Cluster, replicas included"""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def wait_until(true: Callable[[], Any], what: str) -> None:

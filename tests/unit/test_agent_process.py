@@ -20,7 +20,7 @@ from rpn.model import TaskResult
 from tests.support import make
 from tests.support.gateway_double import GatewayDouble, gateway_double
 from tests.support.patience import PATIENCE_S
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 MB = 2**20
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from rpn.store.embedded import EmbeddedServer
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 
 ONES, AT_ONCE = 200, 1000
 NAMES = ("dramatiq", "celery", "dask", "bullmq")
@@ -58,7 +58,7 @@ def race(tasks: int) -> Iterator[Run]:
     for name in NAMES:
         with (
             tempfile.TemporaryDirectory() as folder,
-            EmbeddedServer(Path(folder), port=free_ports(1)) as server,
+            EmbeddedServer(Path(folder), port=free_ports(1)[0]) as server,
         ):
             words = [sys.executable, "-m", "bench.tasks.peers.race", name, str(tasks)]
             environment = {**os.environ, "BENCH_REDIS_URL": server.url}
