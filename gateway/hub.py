@@ -1,4 +1,4 @@
-"""Who hears what: broadcasts in rounds, lists for newcomers, messages to one.
+"""Who hears what: broadcasts in rounds, lists for newcomers, messages to one at once.
 
 A round gathers frames and writes them to every connection at once, with one write each. The first
 frame after a quiet spell goes at once; then rounds keep a distance that follows what the last one
@@ -63,6 +63,9 @@ class Hub:
         """frames of the round that one does not hear: that its own device joined or left"""
         self._newcomers: list[Peer] = []
         self._addressees: dict[Peer, None] = {}
+        """those for whom messages wait until the round is written"""
+        self._prompt: dict[Peer, None] = {}
+        """those whose messages go as soon as whatever brought them is done"""
         self._timer: asyncio.Handle | None = None
         self._gathering_s = 0.0
         """since when this round has been gathered"""
@@ -135,10 +138,28 @@ class Hub:
         self._schedule()
 
     def deliver(self, peer: Peer, message: bytes) -> None:
-        """A message for this client alone, after everything it was told so far."""
+        """A message for this client alone: after all that it was told so far, at once if that is nothing."""
         peer.addressed.append(message)
-        self._addressees[peer] = None
-        self._schedule()
+        if self._awaits_round(peer):
+            self._addressees[peer] = None
+            self._schedule()
+        else:
+            if not self._prompt:
+                self._loop.call_soon(self._write_prompt)
+            self._prompt[peer] = None
+
+    def _awaits_round(self, peer: Peer) -> bool:
+        """The round that is being gathered has something for it."""
+        if peer in self._addressees or peer.welcome is not None:
+            return True
+        return self._place > 0 and peer in self._audience
+
+    def _write_prompt(self) -> None:
+        prompt, self._prompt = self._prompt, {}
+        now_s = self._loop.time()
+        for peer in prompt:
+            if peer not in self._addressees:  # else something came before its latest message
+                self._counters.sent(peer.write_addressed(now_s), 0)
 
     def connect(self, peer: Peer) -> None:
         self.connected.add(peer)
@@ -166,6 +187,7 @@ class Hub:
             self._fall_silent()
         self._curious.pop(peer, None)
         self._addressees.pop(peer, None)
+        self._prompt.pop(peer, None)
         self.observers.discard(peer)
         self.sessions.pop(peer.session_id, None)
         if self.speaks(peer):

@@ -145,6 +145,28 @@ async def test_a_round_is_one_write_for_each_connection() -> None:
 
 
 @virtual_time
+async def test_a_message_to_one_waits_for_no_round_that_has_nothing_for_it() -> None:
+    async with opened() as house:
+        a, b = await house.device("a"), await house.device("b", receives="none")
+        await quiet(house)
+        for client in (a, b):
+            client.wire.forget()
+        started_s = asyncio.get_running_loop().time()
+        house.store.happens(report("a"))
+        await asyncio.sleep(0)  # its round is written, and the next has to keep its distance
+        house.store.happens(report("a", 2))
+        for client in (a, b):
+            for number in (1, 2):
+                house.hub.deliver(client.peer, b'{"type":"pong","requestId":"%d"}' % number)
+        await asyncio.sleep(0)
+        assert asyncio.get_running_loop().time() == started_s
+        assert (a.wire.types, b.wire.types) == (["resource_update"], ["pong"] * 2)
+        assert len(b.wire.written) == 1
+        await settled()
+        assert a.wire.types == ["resource_update"] * 2 + ["pong"] * 2
+
+
+@virtual_time
 async def test_who_wants_no_broadcasts_gets_itself_alone() -> None:
     async with opened() as house:
         await house.device("a")
