@@ -29,7 +29,7 @@ from agent.reporter import Reporter
 from agent.results import Results
 from agent.runner import Runner
 from agent.sampler import Sampler
-from agent.spawner import CAN_SPAWN, Spawner
+from agent.spawner import Spawner
 from agent.workshop import Workshop
 from rpn.client import credential, trust
 from rpn.client.blobs import Gateway
@@ -78,25 +78,18 @@ class Agent:
         )
         platform = this_platform()
         self._owner = Owner(config.policy, data_dir, platform, on_change=self._owner_changed)
-        self._spawner: Spawner | None = None
-        self._runner: Runner | None = None
-        self._meter: Meter | None = None
-        if CAN_SPAWN:
-            self._spawner, self._runner = self._workplace(data_dir)
-            self._meter = Meter(self._runner)
-        else:
-            log.warning("on this platform the agent shows its machine but runs no tasks")
+        self._spawner, self._runner = self._workplace(data_dir)
+        self._meter = Meter(self._runner)
         self._metrics_at = settings.agent_metrics_host, settings.agent_metrics_port
         self.lookout = Lookout({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
         self._sampler = Sampler(data_dir, GpuProbe(others=platform.gpus))
         self._reporter = Reporter(self._device_id, self._sample, self._pool_usage, self._device.send)
         self._introduced: dict[str, Any] = {}
-        warden = self._spawner.warden_pid if self._spawner is not None else None
-        self._control = Control(data_dir, self._owner, self._status, warden=warden)
+        self._control = Control(data_dir, self._owner, self._status, warden=self._spawner.warden_pid)
 
     def _workplace(self, data_dir: Path) -> tuple[Spawner, Runner]:
         needed = {place for command in self._config.commands.values() for place in command.places}
-        spawner = Spawner(data_dir / WORK_FOLDER, needed=needed)
+        spawner = _spawner_of_this_platform()(data_dir / WORK_FOLDER, needed=needed)
         spawner.cpu_share = cpu_share(self._owner.policy)
         results = Results(data_dir / RESULTS_FOLDER)
         blobs = BlobCache(data_dir / BLOBS_FOLDER, lambda: Gateway(self._device.server, self._token))
@@ -106,8 +99,7 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         log.info("this is device %s (%s)", self._device_id, self._device_name)
         jobs: list[Job] = [self._owner.run, self._control.run, self._keep_introduced]
-        jobs += [self._runner.run] if self._runner is not None else []
-        jobs += [self._meter.run] if self._meter is not None else []
+        jobs += [self._runner.run, self._meter.run]
         if self._metrics_at[1]:
             jobs.append(partial(self.lookout.serve, *self._metrics_at, setting="RPN_AGENT_METRICS_PORT"))
         try:
@@ -119,29 +111,28 @@ class Agent:
 
     async def _end_work(self) -> None:
         """Kill what runs before we leave: the pool runs it elsewhere from then on."""
-        if self._spawner is not None:
-            await self._spawner.close()
+        await self._spawner.close()
 
     # --- what the pool hears ------------------------------------------------------------------
 
     def _register(self) -> Register:
-        running, finished = self._runner.for_register() if self._runner is not None else ([], [])
+        running, finished = self._runner.for_register()
         self._introduced = self._capabilities()
         return Register(
             device_id=self._device_id,
             device_name=self._device_name,
             platform=identity.platform(),
-            labels={"jail": jail.level(), **labels(self._config)} if self._runner is not None else {},
+            labels={"jail": jail.level(), **labels(self._config)},
             capabilities=self._introduced,
-            accepts=frozenset({"tasks", "acks"} if self._runner is not None else {"acks"}),
+            accepts=frozenset({"tasks", "acks"}),
             receives="none",
             running=running,
             finished=finished,
         )
 
     def _capabilities(self) -> dict[str, Any]:
-        types = self._runner.types if self._runner is not None else []
-        return capabilities(self._owner, self._sampler.gpus, types, [*self._config.commands, *BUILTINS])
+        commands = [*self._config.commands, *BUILTINS]
+        return capabilities(self._owner, self._sampler.gpus, self._runner.types, commands)
 
     async def _keep_introduced(self) -> None:
         while True:
@@ -153,13 +144,11 @@ class Agent:
             self._device.introduce()
 
     def _heard(self, message: FromServer) -> None:
-        if self._runner is not None:
-            self._runner.heard(message)
+        self._runner.heard(message)
 
     def _online(self) -> None:
         self._reporter.online()
-        if self._runner is not None:
-            self._runner.online()
+        self._runner.online()
 
     # --- what operators see, where RPN_AGENT_METRICS_PORT lets them ---------------------------
 
@@ -172,19 +161,18 @@ class Agent:
         return Answer(503, b'{"error":"no gateway has taken us","code":"UNAVAILABLE"}')
 
     async def _metrics(self) -> Answer:
-        runner = self._runner
         standing = Standing(
             connected=self._device.online.is_set(),
-            running=len(runner.attempts) if runner is not None else 0,
-            unacknowledged=runner.unacknowledged if runner is not None else 0,
-            ended=runner.ended if runner is not None else {},
+            running=len(self._runner.attempts),
+            unacknowledged=self._runner.unacknowledged,
+            ended=self._runner.ended,
             usage=self._pool_usage() or PoolUsage(),
             own=proc.look(os.getpid()),
         )
         return Answer(200, exposition(standing), CONTENT_TYPE)
 
     def _pool_usage(self) -> PoolUsage | None:
-        return self._meter.usage if self._meter is not None else None
+        return self._meter.usage
 
     def _sample(self) -> Resources:
         is_open = self._owner.verdict.open
@@ -196,8 +184,6 @@ class Agent:
         """First tell that nothing more is wanted, then deal with what runs."""
         self._reporter.online()
         self._introduce()
-        if self._runner is None or self._spawner is None:
-            return
         self._spawner.cpu_share = cpu_share(self._owner.policy)
         if self._owner.verdict.open:
             self._runner.resume()
@@ -231,7 +217,7 @@ class Agent:
             "policy_from": "rpn agent policy" if said.policy is not None else FILE_NAME,
             "jail": jail.level(),
             "battery": battery(self._owner.battery) if self._owner.battery is not None else None,
-            "running": len(self._runner.attempts) if self._runner is not None else 0,
+            "running": len(self._runner.attempts),
             "pool_usage": self._pool_usage(),
         }
 
@@ -250,6 +236,14 @@ def _server(settings: AgentSettings, joined: Credential | None) -> str:
     """Where it joined, unless another server is named."""
     named = settings.server != AgentSettings().server
     return settings.server if named or joined is None else joined.server
+
+
+def _spawner_of_this_platform() -> type[Spawner]:
+    if sys.platform != "win32":
+        return Spawner
+    from agent.job_spawner import JobSpawner
+
+    return JobSpawner
 
 
 async def run_agent(settings: AgentSettings, stop: asyncio.Event) -> None:

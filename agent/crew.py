@@ -16,7 +16,7 @@ from agent.frames import Call, Hello, Reply, Splitter, framed, hellos, replies
 from agent.limits import NICE
 from agent.output import Log
 from agent.pipes import Inflow, Pipes, pipes
-from agent.spawner import CannotStart, End, Limits, Order, Spawned, Spawner, WardenLost, minimal_environment
+from agent.spawner import CannotStart, End, Limits, Order, Spawned, Spawner, WardenLost, environment_in
 
 CALLS_LIMIT = 10_000
 """calls that one worker runs before another takes its place"""
@@ -60,10 +60,9 @@ class Trade:
         self._reads, self._writes, self._network = reads or [], writes or [], network
 
     def order(self, folder: str) -> Order:
-        env = {"PATH": os.defpath, **minimal_environment(os.environ), "TMPDIR": folder, "HOME": folder}
         return Order(
             folder,
-            {**env, "PYTHONPATH": _SOURCE},
+            {**environment_in(folder), "PYTHONPATH": _SOURCE},
             argv=[sys.executable, "-P", "-s", "-m", "agent.worker", self.kind],
             limits=self._limits,
             reads=[_SOURCE, *jail.interpreter(), *self._reads],

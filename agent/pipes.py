@@ -1,12 +1,13 @@
 """The three pipes of a process, with our ends on the loop: asyncio's own cost a dozen of its turns a process.
 
-Protocols are asyncio's: they hear of data, and of the end. Linux and other Unixes only.
+Protocols are asyncio's: they hear of data, and of the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from itertools import chain
 from typing import NamedTuple
 
@@ -146,6 +147,14 @@ def pipes(output: asyncio.Protocol, log: asyncio.Protocol) -> Pipes:
             os.close(end)
         raise
     (stdin, stdin_in), (stdout_out, stdout), (stderr_out, stderr) = made
-    return Pipes(
-        Outflow(stdin_in), Inflow(stdout_out, output), Inflow(stderr_out, log), (stdin, stdout, stderr)
-    )
+    into, out_of = flows()
+    return Pipes(into(stdin_in), out_of(stdout_out, output), out_of(stderr_out, log), (stdin, stdout, stderr))
+
+
+def flows() -> tuple[type[Outflow], type[Inflow]]:
+    """What our ends are on this platform."""
+    if sys.platform != "win32":
+        return Outflow, Inflow
+    from agent.threaded_pipes import ThreadedInflow, ThreadedOutflow
+
+    return ThreadedOutflow, ThreadedInflow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import suppress
 
 import msgspec
@@ -17,7 +16,7 @@ from agent.output import Collector, Log, result_of
 from agent.pipes import pipes
 from agent.plan import Program, too_much
 from agent.programs import path_of
-from agent.spawner import End, Order, Spawned, Spawner, WardenLost, minimal_environment
+from agent.spawner import End, Order, Spawned, Spawner, WardenLost, environment_in
 from rpn.model import TaskResult
 
 LAST_WORDS_S = 1.0
@@ -71,7 +70,7 @@ def _order(folder: str, attempt: Attempt, program: Program) -> Order:
     command = program.command
     return Order(
         folder,
-        {"PATH": os.defpath, **minimal_environment(os.environ), "TMPDIR": folder, "HOME": folder},
+        environment_in(folder),
         argv=program.argv,
         program=path_of(command.argv[0]),
         limits=limits_for(attempt.plan, attempt.requirements),

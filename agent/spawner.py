@@ -23,10 +23,10 @@ from msgspec import structs
 
 log = logging.getLogger(__name__)
 
-CAN_SPAWN = hasattr(socket, "send_fds") and hasattr(os, "fork")
-"""False on Windows, where an agent shows its machine but runs no tasks."""
 WARDEN_END_LIMIT_S = 15.0
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")
+_KEPT_ON_WINDOWS = ("SYSTEMROOT", "PATHEXT", "COMSPEC")
+_HOMES = ("HOME", "TMPDIR") if sys.platform != "win32" else ("USERPROFILE", "TEMP", "TMP", "HOME", "TMPDIR")
 _FULL_S = 0.005
 
 T = TypeVar("T")
@@ -95,7 +95,14 @@ class Spawned:
 
 def minimal_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What a task sees of the agent's environment: nothing secret."""
-    return {name: environ[name] for name in _KEPT if name in environ}
+    kept = _KEPT if sys.platform != "win32" else _KEPT + _KEPT_ON_WINDOWS
+    return {name: environ[name] for name in kept if name in environ}
+
+
+def environment_in(folder: str) -> dict[str, str]:
+    """The environment of a process whose home is this folder."""
+    homes = dict.fromkeys(_HOMES, folder)
+    return {"PATH": os.defpath, **minimal_environment(os.environ), **homes}
 
 
 class Spawner:
@@ -115,6 +122,10 @@ class Spawner:
         """core-percent that all processes together may use, rounded up to cores; None: all"""
         self._numbers = count(1)
         self._spawned: dict[int, Spawned] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have a warden."""
         self._sending = asyncio.Lock()
         self._closing = False
         self._channel, theirs = socket.socketpair()
@@ -243,6 +254,9 @@ class Spawner:
 
         count = leftovers.end(self._work_path)
         log.warning("the warden was killed; %d processes of tasks were ended in its place", count)
+        self._remove_work()
+
+    def _remove_work(self) -> None:
         shutil.rmtree(self._work_path, ignore_errors=True)
 
 
