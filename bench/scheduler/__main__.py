@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 from collections.abc import Awaitable, Callable
+from statistics import median
 
 import uvloop
 
@@ -24,25 +25,25 @@ def main() -> None:
     gc.set_threshold(*GC_THRESHOLD)  # as a scheduler has it
     print(f"{'devices':>8} {'loop':<6} {'requests/s':>11} {'own µs':>8} {'store µs':>9}")
     for devices in given.devices:
-        bare = measured(bare_loop, devices, given.requests, given.runs)
-        show(devices, "bare", bare)
-        whole = measured(whole_loop, devices, given.requests, given.runs)
-        show(devices, "whole", whole)
-        processors = (bare.own_us + bare.store_us) / (whole.own_us + whole.store_us)
-        print(
-            f"{'':>8} ratio  {whole.rate / bare.rate:>11.2f} by the clock, {processors:.2f} by the processors"
-        )
+        pairs = [pair(devices, given.requests) for _ in range(given.runs)]
+        for name, runs in zip(("bare", "whole"), zip(*pairs, strict=True), strict=True):
+            show(devices, name, sorted(runs, key=lambda taken: taken.rate)[len(runs) // 2])
+        clock = median(whole.rate / bare.rate for bare, whole in pairs)
+        processors = median(bare.both_us / whole.both_us for bare, whole in pairs)
+        print(f"{'':>8} ratio  {clock:>11.2f} by the clock, {processors:.2f} by the processors", flush=True)
 
 
-def measured(loop: Callable[[Filled], Awaitable[Taken]], devices: int, requests: int, runs: int) -> Taken:
-    """The run in the middle, by the clock; each on a pool of its own."""
+def pair(devices: int, requests: int) -> tuple[Taken, Taken]:
+    """The bare loop and the whole one right after it, each on a pool of its own: the machine is the same."""
+    return measured(bare_loop, devices, requests), measured(whole_loop, devices, requests)
 
+
+def measured(loop: Callable[[Filled], Awaitable[Taken]], devices: int, requests: int) -> Taken:
     async def once() -> Taken:
         async with filled(devices=devices, requests=requests) as pool:
             return await loop(pool)
 
-    found = sorted((uvloop.run(once()) for _ in range(runs)), key=lambda taken: taken.rate)
-    return found[len(found) // 2]
+    return uvloop.run(once())
 
 
 def show(devices: int, name: str, taken: Taken) -> None:

@@ -35,6 +35,10 @@ class Taken:
     def store_us(self) -> float:
         return 1e6 * self.store_cpu_s / self.requests
 
+    @property
+    def both_us(self) -> float:
+        return self.own_us + self.store_us
+
 
 @contextmanager
 def taking(pool: Filled) -> Iterator[Taken]:
