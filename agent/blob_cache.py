@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -46,11 +46,11 @@ class BlobCache:
 
     async def read(self, sha256: str) -> bytes:
         """The content of a blob. Raises RPNError, NotFound among them."""
-        return await asyncio.to_thread((await self._here(sha256)).read_bytes)
+        return await self._use(sha256, Path.read_bytes)
 
     async def copy(self, sha256: str, path: Path) -> None:
         """Write a blob's content to `path`. Raises RPNError, NotFound among them."""
-        await asyncio.to_thread(shutil.copyfile, await self._here(sha256), path)
+        await self._use(sha256, lambda blob: shutil.copyfile(blob, path))
 
     async def send(self, content: BinaryIO | bytes) -> Sent:
         """Have the gateway keep this. Raises RPNError."""
@@ -69,12 +69,28 @@ class BlobCache:
     async def keep(self, path: Path, content: bytes) -> None:
         """Write a `derived` file, whole or not at all; the cache does without it if it cannot."""
         with suppress(OSError):
-            await asyncio.to_thread(_write_whole, path, content)
+            await asyncio.to_thread(self._put, path, content)
             await asyncio.to_thread(self._make_room)
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """Two workers may have compiled the same module at once: each writes a file of its own."""
+        fd, part = tempfile.mkstemp(dir=self._folder, suffix=".part")
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        os.replace(part, path)
 
     async def forget(self, path: Path) -> None:
         """Take away a `derived` file that is of no use."""
         await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _use(self, sha256: str, use: Callable[[Path], T]) -> T:
+        while True:
+            path = await self._here(sha256)
+            try:
+                return await asyncio.to_thread(use, path)
+            except FileNotFoundError:
+                if path.exists():
+                    raise  # it was another file that is not there
 
     async def _here(self, sha256: str) -> Path:
         """Where the blob is, once it is there."""
@@ -88,7 +104,8 @@ class BlobCache:
                 await self._until_done(lambda gateway: self._fetch(gateway, sha256, path))
             finally:
                 self._fetching.pop(sha256).set_result(None)
-        os.utime(path)
+        with suppress(FileNotFoundError):  # it has just made room for others: who uses it comes back
+            os.utime(path)
         return path
 
     async def _fetch(self, gateway: Gateway, sha256: str, path: Path) -> None:
@@ -120,7 +137,7 @@ class BlobCache:
 
     def _make_room(self) -> None:
         """Take away what was not used for longest until the rest is little enough."""
-        files = [(found.stat(), found) for found in self._folder.iterdir()]
+        files = list(_described(self._folder))
         left = sum(about.st_size for about, _ in files) - CACHE_LIMIT_MIB * _MIB
         for about, path in sorted(files, key=lambda each: each[0].st_mtime):
             if left <= 0 or time.time() - about.st_mtime < SPARED_S:
@@ -129,7 +146,8 @@ class BlobCache:
             left -= about.st_size
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
+def _described(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    """The files of a folder in which others are at work."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            yield path.stat(), path

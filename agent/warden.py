@@ -233,13 +233,21 @@ class Warden:
         if left:
             tree.kill_group(leader)
         deadline_s = time.monotonic() + KILL_LIMIT_S
-        while self._kill_strays(of=leader) and time.monotonic() < deadline_s:
+        while self._kill_strays(of=leader, note=True) and time.monotonic() < deadline_s:
             time.sleep(0.001)
         return left
 
     def _survivors(self, leader: int) -> bool:
-        """Whether anything that belongs to no task but this ended one is alive; orphans are ours now."""
-        return any(found.alive for found in self._orphans(of=leader))
+        """Whether anything is alive that may be of this ended task and of no other; orphans are ours now."""
+        return any(found.alive and self._may_be_of(leader, found) for found in self._orphans(of=leader))
+
+    def _may_be_of(self, leader: int, orphan: proc.Process) -> bool:
+        """Nobody is blamed for what is surely another's: its user tells, or that another was seen with it."""
+        user = self._tasks[leader].user
+        if orphan.session == leader or user is not None:
+            return orphan.session == leader or _user_of(orphan.pid) == user
+        others = (task for pid, task in self._tasks.items() if pid != leader)
+        return not any(task.guarded.started(orphan.pid) for task in others)
 
     def _orphans(self, *, of: int | None) -> Iterator[proc.Process]:
         """Children of ours that lead no task and are in no running task's session."""

@@ -100,6 +100,28 @@ time.sleep(3)
     assert (result.code, "left processes behind" in result.error) == ("EXIT", True)
 
 
+async def test_nobody_is_blamed_for_the_daemons_of_another(bench: Bench) -> None:
+    script = """
+import os, time
+while True:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(1000)
+        os._exit(0)
+    os.wait()
+    print('.', file=sys.stderr, flush=True)
+    time.sleep(0.01)
+"""
+    guilty = python(script)
+    bench.runner.heard(guilty)
+    await bench.until(lambda: bool(bench.logs(guilty)))
+    innocent = await bench.run(python("print(1)"))
+    bench.cancel(guilty)
+    await bench.end_of(guilty)
+    assert (innocent.success, innocent.error) == (True, "")
+
+
 async def test_a_fork_bomb_is_ended(bench: Bench) -> None:
     result = await bench.run(python("import os\nwhile True:\n try: os.fork()\n except OSError: pass"))
     assert (result.code, "processes" in result.error) == ("LIMIT", True)
