@@ -54,11 +54,11 @@ class Access:
         self._store = TokenStore(connection, keys)
         self._tickets = Tickets(connection, keys)
         self._audit = Audit(connection, keys)
-        self._auditor = Auditor(self._audit)
+        self.auditor = Auditor(self._audit)
         self._keyring = Keyring(self._store, now_ms=now_ms)
         self._keyring.on_change = self._close_revoked
         self.gatekeeper = Gatekeeper(
-            self._keyring if self._guarded else None, self._tickets, self._auditor, counters
+            self._keyring if self._guarded else None, self._tickets, self.auditor, counters
         )
         self.names = Names(self._keyring, replica)
         self.registrar = Registrar(
@@ -67,7 +67,7 @@ class Access:
             self._keyring,
             self.names,
             self._store,
-            self._auditor,
+            self.auditor,
             device_limit=settings.device_limit,
         )
 
@@ -86,14 +86,14 @@ class Access:
             self._store,
             self._tickets,
             self._audit,
-            self._auditor,
+            self.auditor,
             now_ms=self._now_ms,
         ).routes()
 
     def jobs(self) -> list[Job]:
         if not self._guarded:
             return []
-        return [self._seed_and_follow, self._auditor.run, self.registrar.run]
+        return [self._seed_and_follow, self.auditor.run, self.registrar.run]
 
     async def _seed_and_follow(self) -> None:
         """See that the operator's tokens are known, and then keep up with all of them."""

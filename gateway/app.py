@@ -96,6 +96,7 @@ class Gateway:
             self._follower,
             rates,
             counters,
+            self._access.auditor,
             Exposition(GatewayCollector(counters, self._gauges)),
         )
         self._extensions = Extensions(settings, connection, keys)
@@ -154,7 +155,9 @@ class Gateway:
         )
         self.routes = app.routes
         app.router.redirect_slashes = False  # what is not there is not there
-        endpoint = Endpoint(self._settings, self._desk, self._hub, self._uplink, self._counters)
+        endpoint = Endpoint(
+            self._settings, self._desk, self._hub, self._uplink, self._counters, self._access.auditor
+        )
 
         async def route(scope: Scope, receive: Receive, send: Send) -> None:
             """A WebSocket takes the short way: a herd of them would wait in line for Starlette's layers."""

@@ -8,7 +8,7 @@ from collections import Counter
 
 import msgspec
 
-from rpn.errors import StoreUnavailable
+from rpn.errors import Forbidden, RPNError, StoreUnavailable
 from rpn.store.audit import Audit, Deed
 from rpn.tokens import without_tokens
 
@@ -30,6 +30,11 @@ class Auditor:
     def note(self, who: str, what: str, outcome: str, address: str = "") -> None:
         deed = Deed(who, without_tokens(what), outcome, address)
         self._waiting[deed if deed in self._waiting or len(self._waiting) < WAITING_LIMIT else TOO_MANY] += 1
+
+    def refused(self, who: str, what: str, error: RPNError, address: str) -> None:
+        """Somebody with a good token wanted what that is not for; other errors are nobody's business."""
+        if isinstance(error, Forbidden):
+            self.note(who, what, error.code, address)
 
     async def run(self) -> None:
         """Write what has gathered, once a second; what cannot be written now waits."""

@@ -17,12 +17,13 @@ SCOPE_KEY = "rpn.bearer"
 
 
 class Bearer:
-    """What somebody may do; `record` is the token's, None for everybody."""
+    """What somebody may do; `record` is the token's, None for everybody; `by_ticket`: not shown itself."""
 
-    __slots__ = ("may", "record", "says")
+    __slots__ = ("by_ticket", "may", "record", "says")
 
-    def __init__(self, record: TokenRecord | None = None) -> None:
+    def __init__(self, record: TokenRecord | None = None, *, by_ticket: bool = False) -> None:
         self.record = record
+        self.by_ticket = by_ticket
         self.may = MAY[record.kind] if record is not None else EVERYBODY
         self.says = _says(self.may)
 

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from starlette.types import Receive, Scope, Send
 
 from gateway.answers import error_response
+from gateway.auditor import Auditor
 from gateway.bearers import bearer_of
 from gateway.compact import SUBPROTOCOL, Compact
 from gateway.desk import Desk
@@ -24,7 +25,7 @@ from gateway.voices import Discreet
 from gateway.wire import EXTENSION, Wire
 from rpn.codec import decode_from_client, request_id_of
 from rpn.errors import RateLimited, RPNError, TextOnly, TooManyErrors, Unavailable, Unregistered
-from rpn.messages import FromClient
+from rpn.messages import FromClient, Register
 from rpn.proof import NONCE_HEADER
 from rpn.settings import GatewaySettings
 
@@ -44,8 +45,9 @@ FOR_GOOD = frozenset({1002, 1003, 1007, 1008, 1009})
 class Reception:
     """Takes what comes in on one connection; a refused message changes nothing."""
 
-    def __init__(self, peer: Peer, desk: Desk, hub: Hub, counters: Counters) -> None:
+    def __init__(self, peer: Peer, desk: Desk, hub: Hub, counters: Counters, auditor: Auditor) -> None:
         self._peer = peer
+        self._auditor = auditor
         self._desk = desk
         self._hub = hub
         self._counters = counters
@@ -71,6 +73,8 @@ class Reception:
             peer.heard_s = self._loop.time()
             self._desk.handle(peer, message)
         except RPNError as error:
+            if not isinstance(message, Register):  # of those the registrar says more
+                self._auditor.refused(peer.session.bearer.name, TAGS[type(message)], error, peer.address)
             self._refuse(error, message.request_id)
         except Exception as error:
             self._fail(error)
@@ -100,8 +104,10 @@ class Reception:
 class RationedReception(Reception):
     """Of a client whose token has a quota."""
 
-    def __init__(self, peer: Peer, desk: Desk, hub: Hub, counters: Counters, ration: Ration) -> None:
-        super().__init__(peer, desk, hub, counters)
+    def __init__(
+        self, peer: Peer, desk: Desk, hub: Hub, counters: Counters, auditor: Auditor, ration: Ration
+    ) -> None:
+        super().__init__(peer, desk, hub, counters, auditor)
         self._ration = ration
 
     def _take(self, message: FromClient) -> None:
@@ -117,13 +123,20 @@ class Endpoint:
     """`/ws`, as an ASGI application."""
 
     def __init__(
-        self, settings: GatewaySettings, desk: Desk, hub: Hub, uplink: Uplink, counters: Counters
+        self,
+        settings: GatewaySettings,
+        desk: Desk,
+        hub: Hub,
+        uplink: Uplink,
+        counters: Counters,
+        auditor: Auditor,
     ) -> None:
         self._settings = settings
         self._desk = desk
         self._hub = hub
         self._uplink = uplink
         self._counters = counters
+        self._auditor = auditor
         self._rations = Rations()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,8 +178,8 @@ class Endpoint:
 
     def _reception(self, peer: Peer, ration: Ration | None) -> Reception:
         if ration is None:
-            return Reception(peer, self._desk, self._hub, self._counters)
-        return RationedReception(peer, self._desk, self._hub, self._counters, ration)
+            return Reception(peer, self._desk, self._hub, self._counters, self._auditor)
+        return RationedReception(peer, self._desk, self._hub, self._counters, self._auditor, ration)
 
     def _expect_registered(self, peer: Peer) -> None:
         if peer.session.state is State.NEW:

@@ -12,8 +12,8 @@ from gateway.bearers import EVERYONE, Bearer
 from gateway.guesses import Guesses
 from gateway.keyring import Keyring
 from gateway.metrics import Counters
-from gateway.roles import needed
-from rpn.errors import RateLimited, StoreUnavailable, Unauthorized
+from gateway.roles import Action, needed
+from rpn.errors import Forbidden, RateLimited, StoreUnavailable, Unauthorized
 from rpn.store.tickets import Tickets
 from rpn.tokens import TICKET_PREFIX, parse_token
 
@@ -40,7 +40,13 @@ class Gatekeeper:
         if self._keyring is None:
             return EVERYONE  # what needs more than that is not there at all
         bearer = await self._known(self._keyring, scope, headers)
-        bearer.check(action)
+        try:
+            bearer.check(action)
+            if action is Action.TICKET and bearer.by_ticket:
+                raise Forbidden("a ticket buys no other ticket: show the token")
+        except Forbidden as error:
+            self._auditor.refused(bearer.name, scope["path"], error, _address(scope))
+            raise
         return bearer
 
     async def _known(self, keyring: Keyring, scope: Scope, headers: Headers) -> Bearer:
@@ -49,7 +55,7 @@ class Gatekeeper:
         shown = _shown(headers)
         if not shown:
             raise Unauthorized("a token is needed: send it as `Authorization: Bearer TOKEN`")
-        address = scope["client"][0] if scope.get("client") else ""
+        address = _address(scope)
         try:
             return await self._bearer(keyring, shown, address)
         except (Unauthorized, RateLimited) as error:
@@ -67,7 +73,7 @@ class Gatekeeper:
             record = keyring.get(await self._tickets.redeem(shown))
             if record is None:
                 raise Unauthorized("this ticket is used, or its time is over")
-            return Bearer(record)
+            return Bearer(record, by_ticket=True)
         token = parse_token(shown)
         bearer = keyring.bearer(token)
         if bearer is None:
@@ -77,6 +83,10 @@ class Gatekeeper:
         if bearer is None:
             raise Unauthorized("this token is not known here, or not any more")
         return bearer
+
+
+def _address(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""
 
 
 def _shown(headers: Headers) -> str:

@@ -8,6 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.answers import error_response
+from gateway.auditor import Auditor
+from gateway.bearers import bearer_of
 from gateway.metrics import Counters
 from gateway.toll import Toll
 from rpn.errors import BadMessage, RPNError, Slow, StoreUnavailable
@@ -22,10 +24,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Guard:
     """Wraps handlers; what they raise is told as `{error, code}`."""
 
-    def __init__(self, toll: Toll, follower: Follower, counters: Counters) -> None:
+    def __init__(self, toll: Toll, follower: Follower, counters: Counters, auditor: Auditor) -> None:
         self._toll = toll
         self._follower = follower
         self._counters = counters
+        self._auditor = auditor
 
     def __call__(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
@@ -36,6 +39,8 @@ class Guard:
                 response = await handler(request)
             except RPNError as error:
                 self._counters.refused[error.code] += 1
+                address = request.client.host if request.client else ""
+                self._auditor.refused(bearer_of(request.scope).name, request.url.path, error, address)
                 response = error_response(error)
             if not self._follower.current:
                 response.headers["X-RPN-Stale"] = "1"

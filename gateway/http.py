@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Mount, Route
 
 from gateway.answers import error_response, json_response
+from gateway.auditor import Auditor
 from gateway.bearers import bearer_of
 from gateway.bodies import DeviceList, Health, Resourceful, Stats, Status
 from gateway.guard import Guard, Handler
@@ -35,10 +36,11 @@ class Rest:
         follower: Follower,
         rates: Rates,
         counters: Counters,
+        auditor: Auditor,
         exposition: Exposition,
     ) -> None:
         self._replica = replica
-        self.guard = Guard(Toll(settings.rest_rate_limit, rates, follower), follower, counters)
+        self.guard = Guard(Toll(settings.rest_rate_limit, rates, follower), follower, counters, auditor)
         """what stands in front of every route that counts"""
         self._exposition = exposition
         self._started_s = time.monotonic()

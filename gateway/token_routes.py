@@ -31,7 +31,7 @@ from gateway.keyring import Keyring
 from gateway.queries import SomeDeeds, query_of
 from rpn.codec import decode_body
 from rpn.errors import BadMessage, Forbidden, NotFound, Unauthorized
-from rpn.model import Labels, Name, Seconds
+from rpn.model import Label, Labels, Name, Seconds
 from rpn.replica import iso
 from rpn.store.audit import Audit, Deed
 from rpn.store.tickets import Tickets
@@ -62,7 +62,7 @@ class TokenWanted(Struct, frozen=True, rename="camel"):
     """The body of `POST /api/tokens`."""
 
     kind: TokenKind
-    name: Annotated[str, Meta(max_length=128)] = ""
+    name: Label = ""
     expires_in_s: Seconds | None = None
     """a join token's default is 15 minutes, the others have no end"""
     uses: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None

@@ -229,6 +229,39 @@ async def test_what_is_done_about_access_is_written_down(guarded: Any) -> None:
         assert all(made["token"] not in json.dumps(each) for each in deeds)
 
 
+async def test_what_a_good_token_is_refused_is_written_down_at_every_door(guarded: Any) -> None:
+    async with guarded() as pool:
+        await pool.token("device", deviceId="mine")
+        observer = await pool.token("observer")
+        await pool.ask("GET", "/api/tokens", observer["token"])
+        asked = {"type": "compute", "requirements": {"cpu": 1}, "data": {}, "submitterId": "mine"}
+        await pool.ask("POST", "/api/tasks", **asked)
+        watcher = await pool.talk(observer["token"])
+        await watcher.connection.send('{"type":"observe"}')
+        await watcher.expect("devices")
+        await watcher.say("resource_request", deviceId="me", requirements={"cpu": 1})
+        assert (await watcher.expect("error"))["code"] == "FORBIDDEN"
+        deeds = (await pool.ask("GET", "/api/audit")).json()["deeds"]
+        refused = [each for each in deeds if each["outcome"] == "FORBIDDEN"]
+        told = {f"{each['who'].split()[0]} {each['what']}" for each in refused}
+        assert told == {"observer /api/tokens", "admin /api/tasks", "observer resource_request"}
+        assert {each["address"] for each in refused} == {"127.0.0.1"}
+
+
+async def test_a_ticket_buys_no_other_ticket(guarded: Any) -> None:
+    async with guarded() as pool:
+        ticket = (await pool.ask("POST", "/api/tickets")).json()["ticket"]
+        answer = await pool.ask("POST", "/api/tickets", ticket, lastsS=600)
+        assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("name", ["\x00", "a\nb", "x\u202ey", "n" * 129])
+async def test_a_token_has_a_name_that_can_be_printed(guarded: Any, name: str) -> None:
+    async with guarded() as pool:
+        answer = await pool.ask("POST", "/api/tokens", kind="observer", name=name)
+        assert (answer.status_code, answer.json()["code"]) == (400, "BAD_MESSAGE")
+
+
 async def test_an_open_pool_knows_no_tokens(pool_of: Opened) -> None:
     async with pool_of(1) as pool:
         answer = await pool.gateways[0].get("/api/tokens")

@@ -173,7 +173,9 @@ class House:
         records = Requests(connection, KEYS), Tasks(connection, KEYS)
         self.desk = Desk(settings, *streets, self.access.registrar, *records)
         self.watch = Watch(settings, self.hub, self.uplink)
-        self.endpoint = Endpoint(settings, self.desk, self.hub, self.uplink, self.counters)
+        self.endpoint = Endpoint(
+            settings, self.desk, self.hub, self.uplink, self.counters, self.access.auditor
+        )
         self.uplink.on_joined = self._on_joined
         self.uplink.on_resync = self._on_resync
         self.clients: list[Client] = []

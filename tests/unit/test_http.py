@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from gateway.auditor import Auditor
 from gateway.http import Rest
 from gateway.metrics import Counters, Exposition, GatewayCollector, Gauges
 from rpn.errors import StoreUnavailable
@@ -17,6 +18,7 @@ from rpn.events import Identity, Kind, Operation, Report, pack_identity, pack_re
 from rpn.messages import ResourceChanged
 from rpn.replica import Replica
 from rpn.settings import GatewaySettings
+from rpn.store.audit import Audit
 from rpn.store.follower import Follower
 from rpn.store.rates import Rates
 from tests.support import make
@@ -57,6 +59,7 @@ class Site:
             cast("Follower", self.follower),
             cast("Rates", self.rates),
             self.counters,
+            Auditor(cast("Audit", None)),
             Exposition(GatewayCollector(self.counters, lambda: Gauges(0, 0, 0, 0, 0, True, 0))),
         )
         handlers: Any = {HTTPException: rest.on_http_error, Exception: rest.on_error}
