@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from agent.plan import Plan
 from agent.spawner import Limits
 from rpn.model import Requirements
@@ -12,20 +14,11 @@ NICE = 10
 
 def limits_for(plan: Plan, requirements: Requirements) -> Limits:
     """What the process that runs `plan` is held to."""
-    limits = Limits(
+    return Limits(
         memory_mb=plan.memory_limit_mb,
         storage_mb=plan.storage_limit_mb,
         processes=plan.process_limit,
         nice=NICE,
+        wall_s=UNSET if plan.timeout_s is None else plan.timeout_s,
+        cpu=float(requirements.cpu) if requirements.cpu else UNSET,
     )
-    if plan.timeout_s is not None:
-        limits = _with(limits, wall_s=plan.timeout_s)
-    if requirements.cpu:
-        limits = _with(limits, cpu=float(requirements.cpu))
-    return limits
-
-
-def _with(limits: Limits, **changes: float) -> Limits:
-    import msgspec
-
-    return msgspec.structs.replace(limits, **changes)
