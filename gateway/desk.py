@@ -69,6 +69,9 @@ from rpn.store.tasks import Cancelled, Submitted, TaskLimits, Tasks
 CAPABILITIES_LIMIT = 4 * 1024
 """bytes of JSON in what a device tells about itself"""
 
+ACKNOWLEDGE_AFTER_S = 0.02
+"""how long an agent may wait to hear that its result is kept: nothing of it waits for that"""
+
 INBOX_KINDS = ("task", "allocation", "update")
 """what may wait for a device under an id that it acknowledges"""
 
@@ -295,9 +298,9 @@ class Desk:
             self._acknowledge(peer, attempts)
 
     def _acknowledge(self, peer: Peer, attempts: list[str]) -> None:
-        """Soon, and together with what else the same round trip brought."""
+        """Soon, and together with what comes meanwhile: waking an agent costs as much as a small task."""
         if not self._acknowledged:
-            asyncio.get_running_loop().call_soon(self._acknowledge_all)
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_AFTER_S, self._acknowledge_all)
         self._acknowledged.setdefault(peer, []).extend(attempts)
 
     def _acknowledge_all(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ class Mailbox:
                 if entries:
                     self._read, unremoved = entries[-1][0], unremoved + len(entries)
                     yield [_letter(packed) for _, fields in entries for packed in fields[1::2]]
+                    await asyncio.sleep(0)  # they are on their way before we ask the server for more
                 if unremoved and (not entries or unremoved >= REMOVE_COUNT):
                     await link.command(
                         "XTRIM", self._key, "MINID", _after(self._read), limit_s=ANSWER_LIMIT_S

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.desk import ACKNOWLEDGE_AFTER_S
 from gateway.limits import DATA_LIMIT, ERROR_LIMIT, REGISTER_LIMIT, REGISTER_SPAN_S
 from rpn.codec import encode_all, unpack_record
 from rpn.messages import (
@@ -139,6 +140,18 @@ async def test_an_agents_reports_reach_the_scheduler_and_a_result_is_acknowledge
         assert json.loads(progress.frame) == {"type": "task_progress", "taskId": "t", "log": "half"}
         assert done == DoneEntry("a", "t", "1", True, b'{"result":[1],"success":true}')
         assert agent.wire.messages[-1] == {"type": "ack", "ids": ["1"]}
+
+
+@virtual_time
+async def test_results_that_come_shortly_after_each_other_are_acknowledged_together() -> None:
+    async with opened() as house:
+        agent = await house.device("a", accepts=AGENT)
+        for attempt in "12":
+            agent.say(TaskDone(task_id="t", attempt=attempt, result=TaskResult(True, result=1)))
+            await asyncio.sleep(ACKNOWLEDGE_AFTER_S / 4)
+        await settled()
+        acknowledged = [message["ids"] for message in agent.wire.messages if message["type"] == "ack"]
+        assert acknowledged == [["1", "2"]]
 
 
 @virtual_time
