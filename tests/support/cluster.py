@@ -185,8 +185,8 @@ class Cluster:
         return sorted(found, key=lambda process: process.create_time())
 
     def kill(self, role: str) -> psutil.Process:
-        """kill -9 the oldest process of a role; `rpn up` is expected to start another."""
-        victim = self.of_role(role)[0]
+        """kill -9 the oldest process of a role, once there is one; `rpn up` is expected to start another."""
+        victim = wait_for(lambda: self.of_role(role), what=f"a {role}")[0]
         victim.send_signal(signal.SIGKILL)
         return victim
 

@@ -16,7 +16,18 @@ from tests.support.workbench import Bench
 from tests.unit.test_agent_runner import bench, python
 
 __all__ = ["bench"]
+UNTIL_LET_GO = """
+import os, time
+while not os.path.exists("go"):
+    time.sleep(0.01)
+"""
 full = pytest.mark.skipif(jail.level() != "full", reason="this kernel has no Landlock")
+
+
+def let_go(bench: Bench) -> None:
+    """End every task that waits for it."""
+    for folder in bench.folder.iterdir():
+        (folder / "go").touch()
 
 
 @full
@@ -66,10 +77,14 @@ async def test_it_has_a_home_of_its_own_to_write_in(bench: Bench) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its tasks users of their own")
 async def test_under_root_no_two_tasks_share_a_user(bench: Bench) -> None:
-    script = "import os, time; print(json.dumps([os.getuid(), os.getgroups()])); time.sleep(0.3)"
-    assigns = [python(script) for _ in range(2)]
+    assigns = [
+        python(f"import os; print(json.dumps([os.getuid(), os.getgroups()])){UNTIL_LET_GO}") for _ in "ab"
+    ]
     for assign in assigns:
         bench.runner.heard(assign)
+    for assign in assigns:
+        await bench.started(assign)
+    let_go(bench)
     answers = [(await bench.end_of(assign)).result for assign in assigns]
     (first, _), (second, _) = answers
     assert len({first, second, 0}) == 3
@@ -89,10 +104,10 @@ import os, time
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        time.sleep(0.3)  # it is seen among its task's processes
+        time.sleep(1)  # it is seen among its task's processes
         os.setsid()
         time.sleep(1000)
-    time.sleep(0.3)
+    time.sleep(1)
     os._exit(0)
 time.sleep(3)
 """
@@ -139,14 +154,14 @@ async def test_memory_is_limited_also_where_nothing_was_asked(bench: Bench) -> N
 
 
 async def test_a_suspended_task_stands_still_until_it_is_resumed(bench: Bench) -> None:
-    assign = python(
-        "import time; [(time.sleep(0.02), print('.', file=sys.stderr, flush=True)) for _ in range(9)]"
-    )
+    assign = python(f"print('.', file=sys.stderr, flush=True){UNTIL_LET_GO}")
     bench.runner.heard(assign)
     await bench.until(lambda: bool(bench.logs(assign)))
     await bench.suspend(assign)
     [leader] = bench.warden.children()
     await bench.until(lambda: leader.status() == "stopped")
+    let_go(bench)
+    assert not bench.done(assign)
     await bench.resume(assign)
     assert (await bench.end_of(assign)).success
 

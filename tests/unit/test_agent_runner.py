@@ -260,6 +260,7 @@ async def test_the_pools_own_use_is_told_while_there_is_any(bench: Bench) -> Non
     assert bench.meter.usage is None
     assign = python("x = b'x' * (200 * 2**20)\nwhile True: pass", memory=1000)
     bench.runner.heard(assign)
+    await bench.until(lambda: bench.meter.usage is not None and bench.meter.usage.memory >= 200)
     await bench.until(lambda: bench.meter.usage is not None and bench.meter.usage.cpu > 1)
     assert bench.meter.usage is not None
     assert 200 <= bench.meter.usage.memory <= 260
