@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -40,12 +41,12 @@ async def test_it_writes_nowhere_but_in_its_folder(bench: Bench, place: str) -> 
 
 
 @full
-async def test_it_reads_nothing_of_the_owners(bench: Bench, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("x")
-    for parent in (secret, *secret.parents[:-1]):
-        parent.chmod(0o755)
-    result = await bench.run(python(f"print(open({str(secret)!r}).read())"))
+async def test_it_reads_nothing_of_the_owners(bench: Bench) -> None:
+    with TemporaryDirectory(prefix="rpn-owner-") as folder:  # not below tmp_path, which is root's alone
+        secret = Path(folder) / "secret"
+        secret.write_text("x")
+        Path(folder).chmod(0o755)
+        result = await bench.run(python(f"print(open({str(secret)!r}).read())"))
     assert (result.success, result.result) == (False, None)
 
 
