@@ -29,6 +29,9 @@ async def whole_loop(pool: Filled) -> Taken:
     while not leader.counts.commits:  # how the pool stands is written after the take-over
         await asyncio.sleep(LOOK_EVERY_S)
     gc.collect()
+    await pool.connection.command(
+        "EVAL", "collectgarbage()", 0
+    )  # what the snapshot of all devices left there
     with taking(pool) as taken:
         await pool.connection.command("RENAME", aside, pool.keys.requests)
         while await pool.connection.command("XLEN", pool.keys.requests):
