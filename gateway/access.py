@@ -83,6 +83,7 @@ class Access:
         return TokenRoutes(
             guard,
             self._keyring,
+            self.names,
             self._store,
             self._tickets,
             self._audit,

@@ -28,6 +28,7 @@ from gateway.bodies import (
 )
 from gateway.guard import Guard, body_of
 from gateway.keyring import Keyring
+from gateway.names import Names
 from gateway.queries import SomeDeeds, query_of
 from rpn.codec import decode_body
 from rpn.errors import BadMessage, Forbidden, NotFound, Unauthorized
@@ -105,6 +106,7 @@ class TokenRoutes:
         self,
         guard: Guard,
         keyring: Keyring,
+        names: Names,
         store: TokenStore,
         tickets: Tickets,
         audit: Audit,
@@ -114,6 +116,7 @@ class TokenRoutes:
     ) -> None:
         self._guard = guard
         self._keyring = keyring
+        self._names = names
         self._store = store
         self._tickets = tickets
         self._audit = audit
@@ -182,6 +185,7 @@ class TokenRoutes:
     async def _join(self, request: Request) -> Response:
         """201 with a token that speaks for this device alone."""
         joining = decode_body(Joining, await body_of(request))
+        self._names.check(bearer_of(request.scope), joining.device_id)
         token = make_token(TokenKind.DEVICE)
         device = TokenRecord(
             token.id,
@@ -203,7 +207,7 @@ class TokenRoutes:
             join = self._keyring.get(join_id)
             if join is None:
                 raise Unauthorized("this join token is spent, or its time is over")
-            if self._keyring.owner_of(device.device_id):
+            if self._keyring.owner_of(device.device_id):  # two may join as one at this moment
                 raise Forbidden(f"{device.device_id} has a token already: revoke that first")
             device = replace(device, name=join.name, labels=join.labels, quota=join.quota)
             if await self._store.spend(join, device):  # else another machine was faster: look again

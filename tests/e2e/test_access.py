@@ -144,10 +144,10 @@ async def test_a_device_with_a_key_proves_that_it_holds_it(guarded: Any) -> None
 
 
 async def test_a_revoked_token_closes_its_sockets_on_every_gateway(guarded: Any) -> None:
-    async with guarded(2) as pool:
+    async with guarded(3) as pool:
         made = await pool.token("submitter")
         kept = await pool.talk((await pool.token("submitter"))["token"], "kept")
-        talkers = [await pool.talk(made["token"], f"c{gateway}", gateway) for gateway in (0, 1)]
+        talkers = [await pool.talk(made["token"], f"c{gateway}", gateway) for gateway in (0, 1, 2)]
         for talker in talkers:
             await talker.expect("devices")
         assert (await pool.ask("DELETE", f"/api/tokens/{made['id']}")).status_code == 200

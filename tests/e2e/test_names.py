@@ -120,3 +120,17 @@ async def test_what_a_device_holds_is_not_anothers_to_give_back(pool: Guarded) -
     assert held["fulfilled"]
     thief = (await pool.token("submitter"))["token"]
     assert refused(await pool.ask("DELETE", f"/api/allocations/{held['id']}", thief)) == (403, "FORBIDDEN")
+
+
+async def test_who_joins_takes_no_name_that_another_token_is_using(pool: Guarded) -> None:
+    owner = (await pool.token("submitter"))["token"]
+    mine = await pool.talk(owner, "notebook")
+    await mine.expect("devices")
+    join = (await pool.token("join"))["token"]
+    for gateway in (0, 1):
+        async with asyncio.timeout(5):
+            while (await pool.ask("GET", "/api/devices/notebook", gateway=gateway)).status_code != 200:
+                await asyncio.sleep(0.02)
+        joined = await pool.ask("POST", "/api/join", join, gateway, deviceId="notebook")
+        assert refused(joined) == (403, "FORBIDDEN")
+    assert (await pool.ask("POST", "/api/join", join, deviceId="free")).status_code == 201
