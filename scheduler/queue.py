@@ -19,6 +19,9 @@ TaskKey = tuple[str, str]
 Usage = tuple[float, int, int]
 """a submitter's dominant share of the pool, how many of its tasks run, and when it last had its turn"""
 
+LINES_OF_ONE = 32
+"""of one submitter that may be found not to fit in one round, if others wait: nobody fills rounds alone"""
+
 ALONE: Usage = (0.0, 0, 0)
 """of whoever need not share: nobody looks at it"""
 
@@ -106,6 +109,11 @@ class Queue:
         lines = [line for line in self._lines.values() if line.demand.alike == demand]
         return sorted({each.key for line in lines for each in self._waiting(line)})
 
+    @property
+    def shared(self) -> bool:
+        """Whether more than one submitter waits."""
+        return len({line.submitter_id for line in self._lines.values()}) > 1
+
     def round(self, usage: Callable[[str], Usage]) -> Round:
         """One pass over the queue; `usage` tells how much of the pool a submitter has."""
         return Round(self, usage)
@@ -138,6 +146,8 @@ class Round:
         self._usage = usage
         self._levels = queue.lines_by_priority()
         self._blocked: list[Demand] = []
+        self._blocked_of: dict[str, int] = {}
+        self._shared: bool | None = None
         self._submitters: list[tuple[Usage, Waiting, str]] = []
         self._lines: dict[str, list[tuple[Waiting, Line]]] = {}
         self._tried: tuple[str, Line] | None = None
@@ -173,13 +183,16 @@ class Round:
         if self._tried is not None:
             submitter_id, line = self._tried
             self._blocked.append(line.demand)
+            self._blocked_of[submitter_id] = self._blocked_of.get(submitter_id, 0) + 1
+            if self._tried_enough(submitter_id):
+                self._lines[submitter_id].clear()
             self._again(submitter_id)
 
     def _enter(self, level: list[Line]) -> None:
         self._lines = {}
         for line in level:
             head = self._queue.head(line)
-            if head is not None:
+            if head is not None and not self._tried_enough(line.submitter_id):
                 heapq.heappush(self._lines.setdefault(line.submitter_id, []), (head, line))
         for submitter_id in self._lines:
             self._again(submitter_id)
@@ -189,6 +202,13 @@ class Round:
         if lines:
             usage = self._usage(submitter_id) if len(self._lines) > 1 else ALONE
             heapq.heappush(self._submitters, (usage, lines[0][0], submitter_id))
+
+    def _tried_enough(self, submitter_id: str) -> bool:
+        if self._blocked_of.get(submitter_id, 0) < LINES_OF_ONE:
+            return False
+        if self._shared is None:
+            self._shared = self._queue.shared
+        return self._shared
 
     def _hopeless(self, demand: Demand) -> bool:
         return bool(self._blocked) and any(demand.as_hard_as(blocked) for blocked in self._blocked)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scheduler.amounts import Amounts
 from scheduler.demand import Demand
-from scheduler.queue import Queue, TaskKey
+from scheduler.queue import LINES_OF_ONE, Queue, TaskKey
 
 
 def demand(need: Amounts) -> Demand:
@@ -98,3 +98,32 @@ def test_everybody_who_waits_has_a_turn_exactly_once(
     expected = sorted(task_id for submitter, task_id in waiting if (submitter, task_id) not in removed)
     assert sorted(order(found)) == expected
     assert (len(found), found.demands()) == (0, set())
+
+
+def odd(count: int, priority: int) -> list[tuple[str, str, int, Amounts, int]]:
+    """Tasks of one submitter that fit nowhere, and none of which is harder than another."""
+    needs = [Amounts(cpu=10_000 + number, memory=10_000 - number) for number in range(count)]
+    return [("hog", f"h{number}", priority, need, number) for number, need in enumerate(needs)]
+
+
+def tried(found: Queue) -> list[str]:
+    """Who is looked at in one round in which nothing fits but what is small."""
+    turns, names = found.round(lambda submitter_id: (0.0, 0, 0)), []
+    while (turn := turns.next()) is not None:
+        names.append(turn[0][1])
+        turns.blocked()
+    return names
+
+
+def test_nobody_fills_a_round_with_what_fits_nowhere() -> None:
+    tasks = [
+        *odd(LINES_OF_ONE, 5),
+        *[("hog", f"x{n}", 3, *rest[3:]) for n, rest in enumerate(odd(9, 3))],
+        ("few", "f", 0, SMALL, 99),
+    ]
+    names = tried(queue(*tasks))
+    assert (len(names), names[-1]) == (LINES_OF_ONE + 1, "f")
+
+
+def test_who_is_alone_tries_all_it_has() -> None:
+    assert len(tried(queue(*odd(3 * LINES_OF_ONE, 0)))) == 3 * LINES_OF_ONE
