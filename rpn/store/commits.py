@@ -211,6 +211,8 @@ class Commits:
         self._lease_ms = lease_ms
         self._inbox_ttl_ms = inbox_ttl_ms
         self._number = 0
+        self._kept: set[tuple[str, str]] = set()
+        """sums of what was given and used that this leadership has seen to: they expire"""
 
     async def send(self, decisions: list[Decision]) -> Committed:
         """Write all decisions that still hold; an empty list renews the lease.
@@ -220,7 +222,7 @@ class Commits:
         """
         self._number += 1
         if any(each.charges for each in decisions):
-            decisions = [*decisions, _accounts(decisions)]
+            decisions = [*decisions, self._accounts(decisions)]
         keys, payload = Packing(self._keys).packed(decisions)
         reply = await self._script.run_until_known(
             keys,
@@ -231,15 +233,14 @@ class Commits:
             raise Deposed(reply[0].decode())
         return Committed(_ints(reply[1]), [(d, m) for d, m in zip(*[iter(_ints(reply[2]))] * 2, strict=True)])
 
-
-def _accounts(decisions: list[Decision]) -> Decision:
-    """All that these decisions charge, summed, in one that is never skipped."""
-    accounts = Decision()
-    for each in decisions:
-        if each.charges and each.rests:
-            raise ValueError("a decision that may be skipped charges nothing")
-    accounts.commands = counted(charge for each in decisions for charge in each.charges)
-    return accounts
+    def _accounts(self, decisions: list[Decision]) -> Decision:
+        """All that these decisions charge, summed, in one that is never skipped."""
+        accounts = Decision()
+        for each in decisions:
+            if each.charges and each.rests:
+                raise ValueError("a decision that may be skipped charges nothing")
+        accounts.commands = counted((charge for each in decisions for charge in each.charges), self._kept)
+        return accounts
 
 
 def _ints(data: bytes) -> list[int]:

@@ -23,6 +23,7 @@ command; beside it stands which decision said it, which matters only if some mus
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rpn.codec import pack, pack_record
@@ -65,7 +66,7 @@ class Packing:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._numbers = {getattr(keys, name): number for number, name in enumerate(FIXED, start=1)}
+        self._numbers = dict(_fixed(keys))
         self._places: dict[tuple[str, str], int] = {}
         self._rests: list[int] = []
         self._held, self._gone, self._answered, self._dealt_with = Column(), Column(), Column(), Column()
@@ -184,6 +185,12 @@ class Packing:
 
     def _place(self, place: tuple[str, str]) -> int:
         return self._places.setdefault(place, len(self._places) + 1)
+
+
+@lru_cache(8)
+def _fixed(keys: Keys) -> dict[str, int]:
+    """The numbers of the keys that stand in front."""
+    return {getattr(keys, name): number for number, name in enumerate(FIXED, start=1)}
 
 
 def _due(words: tuple[Any, ...]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import msgspec
 
 from rpn.codec import pack_record, unpack_record
 from rpn.errors import Forbidden, QueueFull, TaskConflict, TaskQuota
-from rpn.model import Task, TaskBrief, TaskState
+from rpn.model import Requirements, Task, TaskBrief, TaskState
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys, task_member
 from rpn.store.records import (
@@ -27,12 +27,6 @@ from rpn.store.records import (
 from rpn.store.scripts import Script
 from rpn.store.steps import Step
 
-_DIGESTED = (
-    *(("id", True), ("type", True), ("submitter_id", True), ("requirements", True), ("data", True)),
-    *(("priority", True), ("timeout_s", True), ("queue_timeout_s", True), ("retries", True)),
-    *(("max_attempts", False), ("parent_id", False)),
-)
-"""the fields that tell tasks apart, in the first version's order, and whether it wrote them also as null"""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 SMALL_TASK = 1024
 """bytes of a record that travels with its entry; a larger one has a brief beside it"""
@@ -151,22 +145,33 @@ def brief(task: Task) -> TaskOutline:
     return TaskOutline(**fields, data=Doing(task.data.get("command")))
 
 
+class _Described(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    """The fields that tell tasks apart, in the first version's order; later ones only where they matter."""
+
+    id: str
+    type: str
+    submitter_id: str
+    requirements: Requirements
+    data: dict[str, Any]
+    priority: int
+    timeout: float | None
+    queue_timeout: float | None
+    retries: int | None
+    max_attempts: int | None = None
+    parent_id: str | None = None
+
+
 def digest(task: Task) -> str:
     """What tells a task from another one under its id; the same in every version that can say it.
 
     During an upgrade a task may be submitted to one version and again to another. So a field that
     came later counts only where it says something.
     """
-    said = [
-        head + _encode(value)
-        for name, head, always in _HEADS
-        if (value := getattr(task, name)) is not None or always
-    ]
-    return hashlib.sha256(b"{" + b",".join(said) + b"}").hexdigest()
-
-
-_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Task)}
-_HEADS = [(name, f'"{_NAMES[name]}":'.encode(), always) for name, always in _DIGESTED]
+    described = _Described(
+        *(task.id, task.type, task.submitter_id, task.requirements, task.data, task.priority),
+        *(task.timeout_s, task.queue_timeout_s, task.retries, task.max_attempts, task.parent_id),
+    )
+    return hashlib.sha256(_encode(described)).hexdigest()
 
 
 @lru_cache(1024)

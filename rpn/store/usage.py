@@ -34,8 +34,11 @@ class Charge(NamedTuple):
     """GPUs times ms"""
 
 
-def counted(charges: Iterable[Charge]) -> list[tuple[Any, ...]]:
-    """The commands (as in a Decision) that count these charges, one for each sum that grows."""
+def counted(charges: Iterable[Charge], kept: set[tuple[str, str]]) -> list[tuple[Any, ...]]:
+    """The commands (as in a Decision) that count these charges, one for each sum that grows.
+
+    `kept` are the sums that expire already, by name and month; those that are named here are added.
+    """
     sums: dict[tuple[str, str, str], list[int]] = {}
     for until_ms, device_id, submitter_id, cpu, memory, gpu in charges:
         month = month_of(until_ms)
@@ -53,8 +56,9 @@ def counted(charges: Iterable[Charge]) -> list[tuple[Any, ...]]:
         for dimension, amount in zip(DIMENSIONS, amounts, strict=True)
         if amount
     ]
-    kept = sorted({(name, month) for name, month, _ in sums})
-    return commands + [("PEXPIRE", key, KEPT_MS) for key in kept]
+    fresh = {(name, month) for name, month, _ in sums} - kept
+    kept |= fresh
+    return commands + [("PEXPIRE", key, KEPT_MS) for key in sorted(fresh)]
 
 
 def month_of(time_ms: int) -> str:

@@ -8,7 +8,7 @@ from rpn.model import Usage
 from rpn.store.commits import Decision
 from rpn.store.connection import Connection
 from rpn.store.keys import Keys
-from rpn.store.usage import MONTHS, Accounts, Charge, counted, month_of, months_until
+from rpn.store.usage import DAY_MS, MONTHS, Accounts, Charge, counted, month_of, months_until
 from tests.store.deciding import lead
 
 NOVEMBER_MS = 1_793_491_200_000
@@ -30,9 +30,20 @@ def test_the_months_that_are_kept_are_this_one_and_a_year() -> None:
 
 def test_one_sum_grows_by_one_command_however_many_charge_it() -> None:
     charge = Charge(NOVEMBER_MS, "a", "me", 100, 0, 0)
-    assert counted([charge] * 3)[:2] == [
+    assert counted([charge] * 3, set())[:2] == [
         ("HINCRBY", ("given", "2026-11"), "cpu:a", 300),
         ("HINCRBY", ("used", "2026-11"), "cpu:me", 300),
+    ]
+
+
+def test_the_sums_of_a_month_are_told_once_to_expire() -> None:
+    charge, kept = Charge(NOVEMBER_MS, "a", "me", 100, 0, 0), set[tuple[str, str]]()
+    later = [charge, charge._replace(until_ms=NOVEMBER_MS + 31 * DAY_MS)]
+    told = [[each[1] for each in counted([one], kept) if each[0] == "PEXPIRE"] for one in (charge, *later)]
+    assert told == [
+        [("given", "2026-11"), ("used", "2026-11")],
+        [],
+        [("given", "2026-12"), ("used", "2026-12")],
     ]
 
 
