@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,9 +53,19 @@ class Bench:
         return True
 
     async def until(self, condition: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
-        async with asyncio.timeout(within_s):
-            while not condition():
-                await asyncio.sleep(0.005)
+        try:
+            async with asyncio.timeout(within_s):
+                while not condition():
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s} s; {self._work_there_is()}") from None
+
+    def _work_there_is(self) -> str:
+        """For the text of a failure."""
+        if not alive(self.warden):
+            return "the warden is gone"
+        states = Counter(each.status() for each in self.warden.children(recursive=True))
+        return f"{len(self.runner.attempts)} attempts, the warden's processes: {dict(states)}"
 
     def done(self, assign: TaskAssign) -> list[TaskResult]:
         found = (message for message in self.sent if isinstance(message, TaskDone))
