@@ -72,6 +72,9 @@ CAPABILITIES_LIMIT = 4 * 1024
 ACKNOWLEDGE_AFTER_S = 0.02
 """how long an agent may wait to hear that its result is kept: nothing of it waits for that"""
 
+HEARD_EVERY_S = 1.0
+"""how often the pool is told of a device that says other things than how it is"""
+
 INBOX_KINDS = ("task", "allocation", "update")
 """what may wait for a device under an id that it acknowledges"""
 
@@ -125,6 +128,8 @@ class Desk:
         if peer.session_id and not self._hub.speaks(peer):
             raise Superseded("a newer connection registered this device")
         self._handlers[type(message)](peer, message)
+        if peer.session_id and peer.heard_s - peer.noted_s > HEARD_EVERY_S:
+            self._heartbeat(peer, message)
 
     # --- being there --------------------------------------------------------------------------
 
@@ -166,10 +171,12 @@ class Desk:
     def _ping(self, peer: Peer, message: Ping) -> None:
         self._hub.deliver(peer, encode(Pong(request_id=message.request_id)))
 
-    def _heartbeat(self, peer: Peer, message: Heartbeat) -> None:
+    def _heartbeat(self, peer: Peer, message: FromClient) -> None:
+        peer.noted_s = peer.heard_s
         self._uplink.heard(peer)
 
     def _resource_update(self, peer: Peer, message: ResourceUpdate) -> None:
+        peer.noted_s = peer.heard_s
         frame = encode(ResourceChanged(device_id=message.device_id, resources=message.resources))
         self._uplink.report(peer, pack_report(Report(frame, message.pool_usage)))
 

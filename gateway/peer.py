@@ -41,7 +41,8 @@ class Peer:
         self.nonce = ""
         """what its client signs to prove whose device it is; it went out with the handshake"""
         self.errors = Window(ERROR_LIMIT, ERROR_SPAN_S)
-        self.heard_s = now_s
+        self.heard_s = self.noted_s = now_s
+        """when it last said something, and what the pool was told of that"""
 
         # what it is to the pool
         self.session_id = ""

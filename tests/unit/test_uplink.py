@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway.desk import HEARD_EVERY_S
 from gateway.uplink import (
     BATCH_COUNT,
     BATCH_LIMIT,
@@ -17,6 +18,7 @@ from gateway.uplink import (
 )
 from rpn.errors import StoreUnavailable
 from rpn.events import Kind
+from rpn.messages import Ping
 from rpn.store.pool import SAME, WHOEVER, Resync
 from tests.support import make
 from tests.support.clock import virtual_time
@@ -45,6 +47,18 @@ async def test_a_heartbeat_waits_for_the_next_batch_and_no_longer_than_the_renew
         await asyncio.sleep(RENEW_S)
         await settled()
         assert house.store.said[len(before) :] == [(Kind.HEARD, "a")]
+
+
+@virtual_time
+async def test_whatever_a_device_says_the_pool_knows_that_it_is_there() -> None:
+    async with opened() as house:
+        a = await house.device("a")
+        before = len(house.store.said)
+        await asyncio.sleep(2 * HEARD_EVERY_S)
+        a.say(Ping(), Ping())
+        await asyncio.sleep(RENEW_S)
+        await settled()
+        assert house.store.said[before:] == [(Kind.HEARD, "a")]
 
 
 @virtual_time
