@@ -15,12 +15,27 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 async def serve(*jobs: Job, stop: asyncio.Event, drain: Callable[[], Awaitable[None]] | None = None) -> None:
     """Run `jobs` until `stop` is set or one fails; then `drain`, while they still run."""
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(job(), name=getattr(job, "__qualname__", "")) for job in jobs]
+        running = [group.create_task(_watched(job)) for job in jobs]
         await stop.wait()  # a job that fails cancels this wait
         if drain is not None:
             await drain()
         for task in running:
             task.cancel()
+
+
+async def _watched(job: Job) -> None:
+    """A job that ends by a cancel which nobody asked for has failed: a task group would not notice."""
+    task = asyncio.create_task(job(), name=getattr(job, "__qualname__", ""))
+    asked = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            asked = True
+            task.cancel()
+    if task.cancelled() and not asked:
+        raise RuntimeError(f"{task.get_name()} was cancelled by nobody")
+    task.result()
 
 
 def after(first: Callable[[], Awaitable[None]], job: Job) -> Job:

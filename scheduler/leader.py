@@ -107,7 +107,7 @@ class Leader:
         )
         lost: StoreUnavailable | None = None
         try:
-            await self._term.run()
+            await asyncio.create_task(self._term.run())  # its own: CPython's count of cancels ends with it
         except* Deposed:
             self.counts.refused += not self._retired.is_set()
             log.info("no longer leading")

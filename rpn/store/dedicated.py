@@ -33,6 +33,8 @@ class Dedicated(asyncio.Protocol):
         self._paused = False
         self._end_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_s = 0.0
+        """when; uvloop's handle does not know if that is less than half a millisecond from now"""
         self._transport.set_protocol(self)
 
     @classmethod
@@ -86,9 +88,10 @@ class Dedicated(asyncio.Protocol):
 
     def _expect_by(self, end_s: float) -> None:
         self._end_s = end_s
-        if self._timer is not None and self._timer.when() > end_s:
+        if self._timer is not None and self._rings_s > end_s:
             self._stop_timer()
         if self._timer is None:
+            self._rings_s = end_s
             self._timer = self._loop.call_at(end_s, self._look)
 
     def _look(self) -> None:

@@ -42,6 +42,8 @@ class Wire(asyncio.Protocol):
         self._waiting: deque[Asked] = deque()
         self._timer: asyncio.TimerHandle | None = None
         """rings when the oldest of them should have been answered, or before"""
+        self._rings_s = 0.0
+        """when; uvloop's handle does not know if that is less than half a millisecond from now"""
         self._finishing = False
         self.broken = False
         self._transport.set_protocol(self)
@@ -64,7 +66,7 @@ class Wire(asyncio.Protocol):
         answered: asyncio.Future[list[Any]] = self._loop.create_future()
         end_s = self._loop.time() + limit_s
         self._waiting.append(Asked(len(commands), end_s, answered))
-        if self._timer is None or self._timer.when() > end_s:
+        if self._timer is None or self._rings_s > end_s:
             self._look_at(end_s)
         self._transport.write(packed)
         return await answered
@@ -86,6 +88,7 @@ class Wire(asyncio.Protocol):
         """One timer serves many commands, most of which are answered long before it."""
         if self._timer is not None:
             self._timer.cancel()
+        self._rings_s = time_s
         self._timer = self._loop.call_at(time_s, self._look)
 
     def _look(self) -> None:

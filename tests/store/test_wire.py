@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rpn.errors import StoreUnavailable
 from rpn.store.connection import Connection, NoScriptError
 from rpn.store.keys import Keys
+from rpn.store.wire import Wire
 from tests.store.conftest import Server
 from tests.support.patience import PATIENCE_S
 
@@ -54,3 +56,21 @@ async def test_who_waits_when_the_server_ends_is_told_and_the_next_connects_anew
     async with asyncio.timeout(PATIENCE_S):
         assert await connection.run([("ECHO", "x")]) == [b"x"]
     await connection.close()
+
+
+def test_who_asks_when_the_time_is_all_but_over_waits_as_everybody_does(own_server: Server) -> None:
+    """uvloop's timers count whole milliseconds; one that is due sooner is no timer."""
+    uvloop = pytest.importorskip("uvloop", reason="there is no uvloop for this platform")
+
+    async def ask_with_hardly_any_time() -> list[object]:
+        connection = Connection(own_server.url)
+        await connection.run([("PING",)])
+        wire = connection._line.open_wire
+        assert isinstance(wire, Wire)
+        hurried = [wire.ask([("ECHO", "x")], limit_s=limit_s) for limit_s in (0.0003, 0.0002)]
+        replies = await asyncio.gather(*hurried, return_exceptions=True)
+        await connection.close()
+        return replies
+
+    for reply in uvloop.run(ask_with_hardly_any_time()):
+        assert reply == [b"x"] or isinstance(reply, RedisConnectionError), reply

@@ -53,6 +53,17 @@ async def test_a_job_that_fails_later_ends_the_others_too() -> None:
     assert patient.ended
 
 
+async def test_a_job_that_ends_by_a_cancel_nobody_asked_for_fails_the_service() -> None:
+    async def cancels_itself() -> None:
+        raise asyncio.CancelledError
+
+    patient = Patient()
+    with pytest.raises(ExceptionGroup) as caught:
+        await serve(patient.run, cancels_itself, stop=asyncio.Event())
+    assert caught.group_contains(RuntimeError, match="cancels_itself was cancelled by nobody")
+    assert patient.ended
+
+
 async def test_jobs_still_run_while_the_service_drains() -> None:
     patient, stop, seen = Patient(), asyncio.Event(), []
 
