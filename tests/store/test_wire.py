@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -62,13 +63,13 @@ def test_who_asks_when_the_time_is_all_but_over_waits_as_everybody_does(own_serv
     """uvloop's timers count whole milliseconds; one that is due sooner is no timer."""
     uvloop = pytest.importorskip("uvloop", reason="there is no uvloop for this platform")
 
-    async def ask_with_hardly_any_time() -> list[object]:
+    async def ask_with_hardly_any_time() -> list[Any]:
         connection = Connection(own_server.url)
         await connection.run([("PING",)])
         wire = connection._line.open_wire
         assert isinstance(wire, Wire)
         hurried = [wire.ask([("ECHO", "x")], limit_s=limit_s) for limit_s in (0.0003, 0.0002)]
-        replies = await asyncio.gather(*hurried, return_exceptions=True)
+        replies: list[Any] = await asyncio.gather(*hurried, return_exceptions=True)
         await connection.close()
         return replies
 
