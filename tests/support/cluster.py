@@ -180,8 +180,8 @@ class Cluster:
         return []
 
     def of_role(self, role: str) -> list[psutil.Process]:
-        """The processes of one role, oldest first."""
-        found = [process for process in self.processes() if role_of(process) == role]
+        """The living processes of one role, oldest first."""
+        found = [process for process in self.processes() if role_of(process) == role and alive(process)]
         return sorted(found, key=lambda process: process.create_time())
 
     def kill(self, role: str) -> psutil.Process:
