@@ -57,7 +57,8 @@ def test_storage_is_that_of_the_data_directorys_disk(sampler: Sampler, tmp_path:
 
 
 def test_cpu_is_percent_of_the_whole_machine(sampler: Sampler) -> None:
-    now, idle_before = started, _ = processor_ticks()
+    started, idle_before = processor_ticks()
+    now = started
     while now - started < TICKS:
         now, _ = processor_ticks()
     found = sampler.sample()
