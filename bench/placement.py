@@ -7,6 +7,7 @@ release and placement a second at several sizes of a pool. Everything in one pro
 from __future__ import annotations
 
 import random
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from time import process_time
@@ -21,6 +22,9 @@ from scheduler.stock import Stock
 
 DEVICES = 1000
 STEPS = 4_000
+"""demands that are counted, at least"""
+SAMPLES = 10_000
+SEEDS = (1, 2, 3)
 LOADS = (1.0, 1.3)
 SIZES = (100, 1_000, 10_000, 100_000)
 PAIRS = 5_000
@@ -28,32 +32,64 @@ GIB = 1024
 
 
 class Mix(NamedTuple):
-    """What devices have and what is asked of them: (weight, cores, GiB, GPU) each."""
+    """What devices have, and what is asked of them."""
 
     devices: list[tuple[int, int, int, int]]
-    demands: list[tuple[int, float, float, int]]
+    """(weight, cores, GiB, GPUs) of each kind"""
+    demand: Callable[[random.Random], Amounts]
+    """the next one"""
 
 
-_OF_ALL_SIZES = [(4, 4, 16, 0), (3, 8, 32, 0), (1, 16, 128, 0), (2, 16, 64, 1)]
+def of_all_sizes(gpu_part: float) -> Callable[[random.Random], Amounts]:
+    """Half a core to 16, a small one as likely as one twice as large, 1 to 4 GiB a core; some with a GPU."""
+
+    def demand(chance: random.Random) -> Amounts:
+        if chance.random() < gpu_part:
+            cores = chance.uniform(2, 8)
+            return _amounts(cores, cores * chance.uniform(2, 5), 1)
+        cores = 2 ** chance.uniform(-1, 4)
+        return _amounts(cores, cores * chance.uniform(1, 4), 0)
+
+    return demand
+
+
+def of_kinds(*kinds: tuple[int, float, float, int]) -> Callable[[random.Random], Amounts]:
+    """One of a few: (weight, cores, GiB, GPUs) of each."""
+    weights = [each[0] for each in kinds]
+    needs = [_amounts(*each[1:]) for each in kinds]
+    return lambda chance: chance.choices(needs, weights)[0]
+
+
+def _amounts(cores: float, gib: float, gpus: int) -> Amounts:
+    return Amounts(int(cores * 100), int(gib * GIB), 1, gpus)
+
+
+_FOUR_KINDS = [(4, 4, 16, 0), (3, 8, 32, 0), (1, 16, 128, 0), (2, 16, 64, 1)]
 
 MIXES = {
-    # GPUs run out first, and make three fifths of what is counted
+    # laptops, desktops, workstations with a GPU, phones, edge boxes, servers; cores, memory and GPUs
+    # run out about together
     "mixed": Mix(
-        _OF_ALL_SIZES,
-        [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (2, 4, 16, 1)],
+        [(30, 8, 16, 0), (20, 12, 32, 0), (15, 24, 64, 1), (10, 8, 8, 0), (20, 4, 4, 0), (5, 32, 128, 0)],
+        of_all_sizes(gpu_part=0.05),
+    ),
+    # GPUs run out first, and make three fifths of what is counted; what needs 14 cores needs their devices, too
+    "GPUs short": Mix(
+        _FOUR_KINDS,
+        of_kinds((5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (2, 4, 16, 1)),
     ),
     # the same, but cores run out first: two thirds of the GPUs are asked for
     "cores short": Mix(
-        _OF_ALL_SIZES,
-        [(5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (1, 4, 16, 1)],
+        _FOUR_KINDS,
+        of_kinds((5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (1, 4, 16, 1)),
     ),
     "GPU-heavy": Mix(
         [(3, 8, 32, 0), (2, 16, 64, 1)],
-        [(3, 2, 4, 0), (1, 8, 24, 0), (4, 6, 24, 1)],
+        of_kinds((3, 2, 4, 0), (1, 8, 24, 0), (4, 6, 24, 1)),
     ),
     "fat": Mix(
         [(4, 4, 16, 0), (3, 8, 32, 0), (2, 16, 64, 0)],
-        [(3, 1, 2, 0), (3, 8, 30, 0), (2, 14, 48, 0)],
+        of_kinds((3, 1, 2, 0), (3, 8, 30, 0), (2, 14, 48, 0)),
     ),
 }
 
@@ -120,24 +156,28 @@ def take(stock: Stock, offer: Offer, need: Amounts, sign: int) -> None:
 
 
 def served(mix: Mix, load: float, choose: Chooser, *, seed: int) -> float:
-    """The part of the demand, weighed by what it needs of the scarcest thing, that found a device."""
+    """The part of the demand, weighed by what it needs of the scarcest thing, that found a device.
+
+    What came first ends first, whether it was served or not. Counted once as many have come as the
+    load means to be there at a time.
+    """
     chance = random.Random(seed)
     stock = pool(mix, DEVICES, chance)
     total = stock.total
-    weights = [each[0] for each in mix.demands]
     alive = int(load / _share_of(mix, total))
     asked = given = 0.0
     slots: deque[tuple[Offer, Amounts] | None] = deque()
-    for _ in range(STEPS + alive):
-        need = _need(chance.choices(mix.demands, weights)[0])
+    for number in range(alive + max(STEPS, 2 * alive)):
+        need = mix.demand(chance)
         if len(slots) >= alive:
             over = slots.popleft()
             if over is not None:
                 take(stock, over[0], over[1], -1)
         offer = choose(stock, Demand(need, devices=1))
-        asked += _weight(need, total)
+        if number >= alive:
+            asked += _weight(need, total)
+            given += _weight(need, total) if offer is not None else 0.0
         if offer is not None:
-            given += _weight(need, total)
             take(stock, offer, need, 1)
         slots.append((offer, need) if offer is not None else None)
     return given / asked
@@ -145,15 +185,11 @@ def served(mix: Mix, load: float, choose: Chooser, *, seed: int) -> float:
 
 def _share_of(mix: Mix, total: Amounts) -> float:
     """What one demand takes on the average, of what all of them together will run out of first."""
-    whole = sum(weight for weight, *_ in mix.demands)
-    needs = [(demand[0] / whole, _need(demand)) for demand in mix.demands]
-    kinds = [index for index in (0, 1, 3) if total[index]]
-    return max(sum(part * need[index] for part, need in needs) / total[index] for index in kinds)
-
-
-def _need(demand: tuple[int, float, float, int]) -> Amounts:
-    _, cores, gib, gpu = demand
-    return Amounts(int(cores * 100), int(gib * GIB), 1, gpu)
+    chance = random.Random(0)
+    sums = [0, 0, 0, 0]
+    for _ in range(SAMPLES):
+        sums = [each + more for each, more in zip(sums, mix.demand(chance), strict=True)]
+    return max(sums[kind] / SAMPLES / total[kind] for kind in (0, 1, 3) if total[kind])
 
 
 def _weight(need: Amounts, total: Amounts) -> float:
@@ -165,16 +201,15 @@ def pairs_per_s(count: int) -> float:
     chance = random.Random(count)
     mix = MIXES["mixed"]
     stock = pool(mix, count, chance)
-    weights = [each[0] for each in mix.demands]
     held: deque[tuple[Offer, Amounts]] = deque()
     while stock.free.cpu > stock.total.cpu / 4:
-        need = _need(chance.choices(mix.demands, weights)[0])
+        need = mix.demand(chance)
         offer = best_fit(Demand(need, devices=1), stock)
         if offer is None:
             break
         take(stock, offer, need, 1)
         held.append((offer, need))
-    needs = [_need(chance.choices(mix.demands, weights)[0]) for _ in range(PAIRS)]
+    needs = [mix.demand(chance) for _ in range(PAIRS)]
     began_s = process_time()
     for need in needs:
         offer, old = held.popleft()
@@ -189,7 +224,10 @@ def pairs_per_s(count: int) -> float:
 def main() -> None:
     for name, mix in MIXES.items():
         for load in LOADS:
-            parts = {each: served(mix, load, choose, seed=7) for each, choose in CHOOSERS.items()}
+            parts = {
+                each: statistics.median(served(mix, load, choose, seed=seed) for seed in SEEDS)
+                for each, choose in CHOOSERS.items()
+            }
             text = ", ".join(f"{each} {part:.1%}" for each, part in parts.items())
             ahead = [100 * (parts["ours"] - parts[each]) for each in list(CHOOSERS)[2:]]
             points = f"{ahead[0]:+.1f} points to Nomad's scoring, {ahead[1]:+.1f} to LeastAllocated"
@@ -197,7 +235,7 @@ def main() -> None:
     for count in SIZES:
         print(f"{count:>7} devices: {pairs_per_s(count):>8,.0f} pairs a second of processor time")
     chance = random.Random(1)
-    small = pool(Mix([(1, 4, 16, 0)], []), 8, chance)
+    small = pool(Mix([(1, 4, 16, 0)], of_kinds()), 8, chance)
     wide = Demand(Amounts(2000, 40 * GIB, 0))
     plan = place(wide, small)
     shares = 0 if isinstance(plan, Shortfall) else len(plan)
