@@ -73,7 +73,7 @@ MIXES = {
         [(30, 8, 16, 0), (20, 12, 32, 0), (15, 24, 64, 1), (10, 8, 8, 0), (20, 4, 4, 0), (5, 32, 128, 0)],
         of_all_sizes(gpu_part=0.05),
     ),
-    # GPUs run out first, and make three fifths of what is counted; what needs 14 cores needs their devices, too
+    # GPUs run out first, and make three fifths of what is counted; large work needs their devices, too
     "GPUs short": Mix(
         _FOUR_KINDS,
         of_kinds((5, 1, 2, 0), (3, 4, 8, 0), (2, 8, 24, 0), (2, 14, 48, 0), (2, 4, 16, 1)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 
 from rpn.model import TaskState
@@ -58,8 +59,11 @@ class Assigner:
         self.resume_ms = 0
         """no assignments before"""
 
-    def assign(self, now_ms: int, *, limit: int) -> bool:
-        """One pass over the queue, of at most `limit` assignments; whether it was cut short."""
+    def assign(self, now_ms: int, *, limit: int, told: Callable[[int], None]) -> bool:
+        """One pass over the queue, of at most `limit` assignments; whether it was cut short.
+
+        `told` hears after each how many there are.
+        """
         if not self.wanted(now_ms):
             return False
         reserved = self._reservation.holder()
@@ -85,6 +89,7 @@ class Assigner:
             elif task is not None and self._place(task, now_ms):
                 placed += 1
                 queue_round.placed()
+                told(placed)
             else:
                 queue_round.blocked()
                 if task is not None:

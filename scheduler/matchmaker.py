@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from rpn.replica import Change, Mirrored, What
 from rpn.settings import SchedulerSettings
@@ -37,8 +37,14 @@ from scheduler.standing import Standing
 
 BATCH, BATCH_LIMIT = 128, 1024
 """entries of a stream, and assignments, in one round: at first, and while rounds are short"""
+PART, PARTS = 32, 8
+"""of them, after which what is decided may be written while the rest is; and how often, of one kind"""
 ABSENCE_LIMIT_MS = 2000
 """how long the mirror of a new leader may lack a device before that counts as gone"""
+
+
+Early = Callable[[list[Item]], object]
+"""Sends what is decided while the rest of a round is."""
 
 
 class Matchmaker:
@@ -74,6 +80,8 @@ class Matchmaker:
         self._assigner = Assigner(desk, self._tasks, self._foreman, self.orders, self._reasons)
         self._overview = Overview(desk, self._allocations.held, self._tasks)
         self._absent = Keeper()
+        self.part = PART
+        self._early: Early | None = None
         self._complete = False
         """all tasks are taken over; before, requests are answered and nothing else is done"""
         self._unfolded: list[Change] = []
@@ -159,11 +167,14 @@ class Matchmaker:
             self._assigner.depths(),
         )
 
-    def decide(self, changes: Iterable[Change], now_ms: int) -> list[Item]:
+    def decide(self, changes: Iterable[Change], now_ms: int, early: Early | None = None) -> list[Item]:
         """One round: at most a batch of each kind of work.
 
-        What frees comes before what takes, and nothing here may be done twice for one entry.
+        What frees comes before what takes, and nothing here may be done twice for one entry. Of a
+        long round `early` is given the beginning, to be written while the rest is decided; what is
+        returned follows that.
         """
+        self._early = early
         if not self._complete:
             return self._serve(changes, now_ms)
         unfolded, self._unfolded = self._unfolded, []
@@ -173,7 +184,7 @@ class Matchmaker:
         self._hear_tasks(now_ms)
         self._allocations.begin(now_ms)
         self._hear_requests(now_ms)
-        self._assigner.assign(now_ms, limit=self.batch)
+        self._assigner.assign(now_ms, limit=self.batch, told=lambda placed: self._let_go(placed, self.batch))
         self._assigner.review(now_ms)
         self._reasons.tell(now_ms)
         self._courier.forget_old(now_ms)
@@ -230,8 +241,17 @@ class Matchmaker:
                 times.append(self._assigner.resume_ms)
         return max(0, min(at_ms for at_ms in times if at_ms is not None) - now_ms)
 
+    def _let_go(self, done: int, of: int) -> None:
+        """So many of one kind are decided: they may be written, unless payloads are to be fetched first."""
+        if self._early is None or not done or done % max(self.part, of // PARTS) or self.orders.missing():
+            return
+        self.orders.fill({})
+        self._early(self._docket.collect())
+
     def _hear_tasks(self, now_ms: int) -> None:
-        for _ in range(min(self.batch, len(self._task_entries))):
+        count = min(self.batch, len(self._task_entries))
+        for number in range(count):
+            self._let_go(number, count)
             entry_id, entry, stored = self._task_entries.popleft()
             try:
                 if isinstance(entry, ExplainEntry):
@@ -242,7 +262,9 @@ class Matchmaker:
                 raise Poisoned(Poison("tasks", entry_id), entry) from error
 
     def _hear_requests(self, now_ms: int) -> None:
-        for _ in range(min(self.batch, len(self._request_entries))):
+        count = min(self.batch, len(self._request_entries))
+        for number in range(count):
+            self._let_go(number, count)
             entry_id, entry = self._request_entries.popleft()
             try:
                 if isinstance(entry, HoldersEntry):

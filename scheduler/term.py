@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from time import perf_counter
+from typing import NamedTuple
 
 from rpn.replica import Change, Mirrored, What
 from rpn.settings import SchedulerSettings
 from rpn.store import backlog as backlogs
-from rpn.store.commits import Commits
+from rpn.store.commits import WINDOW, Commits, Posted
 from rpn.store.connection import Connection
 from rpn.store.intake import Intake
 from rpn.store.keys import Keys
@@ -29,6 +31,14 @@ UNHEARD_LIMIT = 4 * BATCH_LIMIT
 """entries that may wait in memory before we stop reading"""
 ROUND_PART = 20
 """of the lease: a round should take no more"""
+
+
+class UnderWay(NamedTuple):
+    """A commit whose outcome is not known yet."""
+
+    part: list[Item]
+    started_s: float
+    commit: Posted
 
 
 class Term:
@@ -67,6 +77,7 @@ class Term:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._renewed_s = 0.0
+        self._under_way: deque[UnderWay] = deque()
 
     def heard(self, changes: list[Change]) -> None:
         """What the mirror learned; measurements matter at once only to tasks that wait."""
@@ -149,8 +160,8 @@ class Term:
             self._wake.clear()
             changes, self._changes = self._changes, []
             started_s = perf_counter()
-            items = self._matchmaker.decide(changes, self._clock())
-            if items:
+            items = self._matchmaker.decide(changes, self._clock(), early=self._post)
+            if items or self._under_way:
                 self._counts.rounds.took(perf_counter() - started_s)
             await self._fetch()
             await self._commit(items)
@@ -167,17 +178,30 @@ class Term:
     async def _commit(self, items: list[Item]) -> None:
         """Write the decisions; with none, renew the lease if that is due."""
         now_s = asyncio.get_running_loop().time()
-        if not items and now_s - self._renewed_s < self._renew_ms / 1000:
+        if not items and not self._under_way and now_s - self._renewed_s < self._renew_ms / 1000:
             return
-        for part in _parts(items):
-            started_s = perf_counter()
-            committed = await self._commits.send([item.decision for item in part])
-            took_s = perf_counter() - started_s
-            self._counts.store_writes.took(took_s)
-            if part:
-                self._counts.commit_s += took_s
-                self._matchmaker.settle(part, committed, self._clock())
+        for part in _parts(items) if items or not self._under_way else ():
+            if len(self._under_way) == WINDOW:
+                await self._settle()
+            self._post(part)
+        while self._under_way:
+            await self._settle()
         self._renewed_s = asyncio.get_running_loop().time()
+
+    def _post(self, part: list[Item]) -> None:
+        """Send one commit, behind those that are under way."""
+        commit = self._commits.post([item.decision for item in part])
+        self._under_way.append(UnderWay(part, perf_counter(), commit))
+
+    async def _settle(self) -> None:
+        """Learn what became of the first that is under way."""
+        part, started_s, commit = self._under_way.popleft()
+        committed = await self._commits.known(commit)
+        took_s = perf_counter() - started_s
+        self._counts.store_writes.took(took_s)
+        if part:
+            self._counts.commit_s += took_s
+            self._matchmaker.settle(part, committed, self._clock())
 
     async def _rest(self, rest_ms: int) -> None:
         """Until there are news, but no longer; at least long enough for the others to run."""

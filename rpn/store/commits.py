@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from rpn.codec import pack_record
-from rpn.store.connection import Connection
+from rpn.store.connection import Connection, Sent
 from rpn.store.keys import Keys
 from rpn.store.packing import Packing
 from rpn.store.records import CALL_MS, AllocationRecord, Call, TaskLife, counted_as
@@ -23,8 +23,12 @@ SCRIPT = (
 )
 
 
+WINDOW = 32
+"""commits that may be on their way: so many outcomes the store remembers (scheduler_commit.lua)"""
+
+
 class Deposed(Exception):
-    """The commit was refused: another leads, or our lease ran out. Nothing was written."""
+    """Nothing was written: another leads, our lease ran out, or the store lost a commit before this one."""
 
 
 class Delivery(NamedTuple):
@@ -199,6 +203,15 @@ class Committed(NamedTuple):
     """(decision, delivery) whose receiver was elsewhere: in its inbox if it has an inbox id, else lost"""
 
 
+class Posted(NamedTuple):
+    """A commit on its way."""
+
+    keys: list[str]
+    args: list[Any]
+    lasting: bool
+    sent: Sent | None
+
+
 class Commits:
     """The commits of one leadership, numbered."""
 
@@ -220,15 +233,24 @@ class Commits:
         Sends the same bytes again while the outcome is unknown. Raises Deposed, or
         StoreUnavailable when the outcome stays unknown: then rebuild from the store.
         """
-        self._number += 1
+        return await self.known(self.post(decisions))
+
+    def post(self, decisions: list[Decision]) -> Posted:
+        """The same, on its way when this returns: WINDOW may be, and are to be `known` in order."""
+        self._number += bool(decisions)
         if any(each.charges for each in decisions):
             decisions = [*decisions, self._accounts(decisions)]
         keys, payload = Packing(self._keys).packed(decisions)
-        reply = await self._script.run_until_known(
-            keys,
-            [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload],
-            lasting=bool(decisions),
-        )
+        args = [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload]
+        lasting = bool(decisions)
+        return Posted(keys, args, lasting, self._script.post(keys, args, lasting=lasting))
+
+    async def known(self, posted: Posted) -> Committed:
+        """What became of one that was posted."""
+        keys, args, lasting, sent = posted
+        reply = await self._script.run_until_known(keys, args, lasting=lasting, sent=sent)
+        if reply[0] == b"GAP":  # one before it was refused for a moment; that is known to be written now
+            reply = await self._script.run_until_known(keys, args, lasting=lasting)
         if reply[0] != b"OK":
             raise Deposed(reply[0].decode())
         return Committed(_ints(reply[1]), [(d, m) for d, m in zip(*[iter(_ints(reply[2]))] * 2, strict=True)])

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -23,6 +23,7 @@ from rpn.store.failures import ELSEWHERE, LOST, answered, failures, translated
 from rpn.store.keys import Keys
 from rpn.store.line import CONNECTIONS, Line
 from rpn.store.locate import Asked, locate, parse, slot_of
+from rpn.store.wire import Wire
 
 COMMAND_LIMIT_S = 2.0
 """how long an ordinary command may take before we give its connection up"""
@@ -36,6 +37,13 @@ _BARRIER = files("rpn.store").joinpath("lua", "replica_barrier.lua").read_text(e
 
 
 Send = Callable[[list[tuple[Any, ...]]], Awaitable[list[Any]]]
+
+
+class Sent(NamedTuple):
+    """Commands on their way."""
+
+    wire: Wire
+    replies: asyncio.Future[list[Any]]
 
 
 class Connection:
@@ -77,13 +85,28 @@ class Connection:
         """
         return await self._answers(batch, self._batch, lasting=lasting)
 
-    async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
-        """The same for scripts, as cheaply as can be: replies are as the server sends them."""
-        return await self._answers(batch, self._wired, lasting=lasting)
+    async def run(
+        self, batch: list[tuple[Any, ...]], *, lasting: bool = False, sent: Sent | None = None
+    ) -> list[Any]:
+        """The same for scripts, as cheaply as can be: replies are as the server sends them.
 
-    async def _answers(self, batch: list[tuple[Any, ...]], send: Send, *, lasting: bool) -> list[Any]:
+        What was `sent` already is waited for.
+        """
+        return await self._answers(batch, self._wired, lasting=lasting, sent=sent)
+
+    def post(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> Sent | None:
+        """Send scripts now, if the connection is open; with what this returns they are to be `run`."""
+        wire = self._line.open_wire
+        if wire is None or self._doubtful:
+            return None
+        whole = [*batch, *self._barrier] if lasting else batch
+        return Sent(wire, wire.send(whole, limit_s=COMMAND_LIMIT_S))
+
+    async def _answers(
+        self, batch: list[tuple[Any, ...]], send: Send, *, lasting: bool, sent: Sent | None = None
+    ) -> list[Any]:
         barrier = self._barrier if lasting else []
-        replies = await send([*batch, *barrier])
+        replies = await (send([*batch, *barrier]) if sent is None else self._replies(sent))
         moved = next((n for n, reply in enumerate(replies) if isinstance(reply, MovedError)), None)
         if moved is not None:
             replies[moved:] = await send([*batch, *barrier][moved:])
@@ -122,10 +145,13 @@ class Connection:
         if wire is None or self._doubtful:
             async with self._server():
                 wire = await self._line.wire()
+        return await self._replies(Sent(wire, wire.send(batch, limit_s=COMMAND_LIMIT_S)))
+
+    async def _replies(self, sent: Sent) -> list[Any]:
         try:
-            return self._noted(await wire.ask(batch, limit_s=COMMAND_LIMIT_S))
+            return self._noted(await sent.replies)
         except RedisConnectionError as error:
-            wire.close()
+            sent.wire.close()
             raise translated(error, self._note) from None
 
     def _noted(self, replies: list[Any]) -> list[Any]:
@@ -178,4 +204,4 @@ def _check_replicated(marked: Any, replicas: Any) -> None:
         raise StoreUnavailable("no replica has acknowledged what was written (RPN_DURABILITY=replica)")
 
 
-__all__ = ["CONNECTIONS", "Connection", "Dedicated", "Durability", "NoScriptError"]
+__all__ = ["CONNECTIONS", "Connection", "Dedicated", "Durability", "NoScriptError", "Sent"]

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from rpn.errors import StoreUnavailable
-from rpn.store.connection import Connection, NoScriptError
+from rpn.store.connection import Connection, NoScriptError, Sent
 
 UNKNOWN_LIMIT_S = 10.0
 """how long we try to learn what became of a step whose reply was lost"""
@@ -39,18 +39,30 @@ class Script:
         """The command that runs it on a server that does not have it."""
         return ("EVAL", self._source, len(keys), *keys, *args)
 
-    async def run(self, keys: list[str], args: list[Any], *, lasting: bool = False) -> Any:
+    def post(self, keys: list[str], args: list[Any], *, lasting: bool = False) -> Sent | None:
+        """Send it now, if that can be; with what this returns it is to be run."""
+        return self._connection.post([self.words(keys, args)], lasting=lasting)
+
+    async def run(
+        self, keys: list[str], args: list[Any], *, lasting: bool = False, sent: Sent | None = None
+    ) -> Any:
         """Run it once. Raises StoreUnavailable, after which it may or may not have been done.
 
         What is `lasting` counts as unknown, too, while a replica that should have it has not.
         """
         try:
-            return await self._send(self.words(keys, args), lasting=lasting)
+            return await self._send(self.words(keys, args), lasting=lasting, sent=sent)
         except NoScriptError:
             return await self._send(self.whole(keys, args), lasting=lasting)
 
     async def run_until_known(
-        self, keys: list[str], args: list[Any], *, lasting: bool = False, limit_s: float = UNKNOWN_LIMIT_S
+        self,
+        keys: list[str],
+        args: list[Any],
+        *,
+        lasting: bool = False,
+        sent: Sent | None = None,
+        limit_s: float = UNKNOWN_LIMIT_S,
     ) -> Any:
         """Run it, again and again while the reply is lost; only for steps that are safe to repeat.
 
@@ -60,15 +72,15 @@ class Script:
         end, pause_s = loop.time() + limit_s, 0.02
         while True:
             try:
-                return await self.run(keys, args, lasting=lasting)
+                return await self.run(keys, args, lasting=lasting, sent=sent)
             except StoreUnavailable:
                 if loop.time() + pause_s > end:
                     raise
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1))
-                pause_s = min(pause_s * 2, 1.0)
+                pause_s, sent = min(pause_s * 2, 1.0), None
 
-    async def _send(self, words: tuple[Any, ...], *, lasting: bool) -> Any:
-        [reply] = await self._connection.run([words], lasting=lasting)
+    async def _send(self, words: tuple[Any, ...], *, lasting: bool, sent: Sent | None = None) -> Any:
+        [reply] = await self._connection.run([words], lasting=lasting, sent=sent)
         if isinstance(reply, Exception):
             raise reply
         return reply

@@ -58,18 +58,24 @@ class Wire(asyncio.Protocol):
 
         Raises RedisConnectionError when it breaks, as it does when they take longer than `limit_s`.
         """
-        if not commands:
-            return []
-        if self.broken:
-            raise RedisConnectionError("the connection is broken")
-        packed = b"".join([hiredis.pack_command(command) for command in commands])  # may raise
+        return await self.send(commands, limit_s=limit_s)
+
+    def send(self, commands: list[Command], *, limit_s: float) -> asyncio.Future[list[Any]]:
+        """The same, sent already when this returns."""
         answered: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not commands:
+            answered.set_result([])
+            return answered
+        if self.broken:
+            answered.set_exception(RedisConnectionError("the connection is broken"))
+            return answered
+        packed = b"".join([hiredis.pack_command(command) for command in commands])  # may raise
         end_s = self._loop.time() + limit_s
         self._waiting.append(Asked(len(commands), end_s, answered))
         if self._timer is None or self._rings_s > end_s:
             self._look_at(end_s)
         self._transport.write(packed)
-        return await answered
+        return answered
 
     def close(self) -> None:
         """Whoever still waits is told that it broke."""
@@ -135,6 +141,7 @@ class Wire(asyncio.Protocol):
         for asked in waiting:
             if not asked.answered.done():
                 asked.answered.set_exception(RedisConnectionError(f"the connection broke: {why}"))
+                asked.answered.exception()  # whoever does not ask for it any more need not be told
 
 
 async def opened(connection: AbstractConnection) -> asyncio.StreamWriter:

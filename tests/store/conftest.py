@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from rpn.errors import StoreUnavailable
-from rpn.store.connection import Connection, NoScriptError
+from rpn.store.connection import Connection, NoScriptError, Sent
 from rpn.store.embedded import EmbeddedServer, server
 from rpn.store.keys import Keys, task_of
 from rpn.store.pool import PoolStore
@@ -128,6 +128,10 @@ class Forgetful(Connection):
     """Loses replies of commands that the server has done; that it does not have a script is told."""
 
     lost_next = 0
+    lost_posts = 0
+    """commands that were posted whose replies are lost, the first time"""
+    unsent_posts = 0
+    """commands that are not sent when they are posted"""
 
     async def command(self, *words: Any) -> Any:
         reply = await super().command(*words)
@@ -139,11 +143,22 @@ class Forgetful(Connection):
         self._lose()
         return replies
 
-    async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
-        replies = await super().run(batch, lasting=lasting)
+    async def run(
+        self, batch: list[tuple[Any, ...]], *, lasting: bool = False, sent: Sent | None = None
+    ) -> list[Any]:
+        replies = await super().run(batch, lasting=lasting, sent=sent)
+        if sent is not None and self.lost_posts:
+            self.lost_posts -= 1
+            raise StoreUnavailable("the reply was lost")
         if not any(isinstance(reply, NoScriptError) for reply in replies):
             self._lose()
         return replies
+
+    def post(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> Sent | None:
+        if self.unsent_posts:
+            self.unsent_posts -= 1
+            return None
+        return super().post(batch, lasting=lasting)
 
     def _lose(self) -> None:
         if self.lost_next:

@@ -11,7 +11,7 @@ import pytest
 from rpn.errors import StoreUnavailable
 from rpn.model import TaskState
 from rpn.store import backlog, scripts
-from rpn.store.commits import Commits, Decision, Delivery, Deposed
+from rpn.store.commits import WINDOW, Commits, Decision, Delivery, Deposed
 from rpn.store.connection import Connection
 from rpn.store.intake import Intake
 from rpn.store.keys import Keys
@@ -202,6 +202,58 @@ async def test_a_commit_survives_that_the_server_forgot_the_script(
         await connection.command("SCRIPT", "FLUSH")
         await commits.send([holding(name)])
     assert await allocations() == {"x", "y"}
+
+
+# --- several under way ------------------------------------------------------------------------
+
+
+async def test_commits_under_way_together_are_written_in_order(commits: Commits, allocations: Ids) -> None:
+    freed = Decision()
+    freed.free("x", "a")
+    under_way = [commits.post([each]) for each in (holding("x", "y"), freed, holding("z"))]
+    assert [await commits.known(each) for each in under_way] == [([], [])] * 3
+    assert await allocations() == {"y", "z"}
+
+
+async def test_commits_whose_replies_were_lost_are_each_answered_as_the_first_time(
+    connection: Connection, keys: Keys, forgetful: Forgetful, gateway: Gateway, allocations: Ids
+) -> None:
+    await gateway.join("a")
+    commits = await lead(connection, keys, sender=forgetful)
+    await commits.send([])
+    forgetful.lost_posts = WINDOW
+    skipped = {0, 3, WINDOW - 1}
+    under_way = [
+        commits.post([holding(f"x{n}", rests={"a": "elsewhere" if n in skipped else "s1 g1"})])
+        for n in range(WINDOW)
+    ]
+    outcomes = [await commits.known(each) for each in under_way]
+    assert outcomes == [([0] if n in skipped else [], []) for n in range(WINDOW)]
+    assert await allocations() == {f"x{n}" for n in range(WINDOW) if n not in skipped}
+
+
+async def test_a_commit_waits_for_the_one_before_it(
+    connection: Connection, keys: Keys, forgetful: Forgetful, allocations: Ids
+) -> None:
+    commits = await lead(connection, keys, sender=forgetful)
+    await commits.send([])
+    forgetful.unsent_posts = 1
+    freed = Decision()
+    freed.free("x", "a")
+    first, second = commits.post([holding("x", "y")]), commits.post([freed])
+    assert await allocations() == set()
+    assert [await commits.known(first), await commits.known(second)] == [([], [])] * 2
+    assert await allocations() == {"y"}
+
+
+async def test_a_leader_whose_last_commit_the_store_has_lost_starts_over(
+    connection: Connection, keys: Keys, commits: Commits, allocations: Ids
+) -> None:
+    await commits.send([holding("x")])
+    await connection.command("HDEL", keys.meta, "commit")
+    with pytest.raises(Deposed):
+        await commits.send([holding("y")])
+    assert await allocations() == {"x"}
 
 
 # --- decisions and the devices they rest on ---------------------------------------------------

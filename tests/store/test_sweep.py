@@ -126,11 +126,11 @@ class Paused(Connection):
         self._meanwhile = meanwhile
         self._commands = 0
 
-    async def run(self, batch: list[tuple[Any, ...]], *, lasting: bool = False) -> list[Any]:
+    async def run(self, batch: list[tuple[Any, ...]], **how: Any) -> list[Any]:
         self._commands += 1
         if self._commands == 2:
             await self._meanwhile()
-        return await super().run(batch, lasting=lasting)
+        return await super().run(batch, **how)
 
 
 @pytest.mark.usefixtures("sweeper")

@@ -7,12 +7,10 @@ from typing import Any
 
 import msgspec
 
-from rpn.codec import encode, pack_record, unpack_record
+from rpn.codec import encode, unpack_record
 from rpn.events import Event, Identity, Kind, Operation, Report, pack_identity, pack_report
 from rpn.messages import FromServer, ResourceAllocation, ResourceChanged, TaskAssign, TaskStatus
 from rpn.model import PoolUsage, Requirements, Resources, Task, TaskState
-from rpn.replica import Change, Replica
-from rpn.settings import SchedulerSettings
 from rpn.store.backlog import Backlog
 from rpn.store.commits import Committed, Decision, Delivery
 from rpn.store.keys import task_member, task_of
@@ -33,10 +31,6 @@ from rpn.store.records import (
 from rpn.store.tasks import brief
 from rpn.store.usage import Charge
 from scheduler.amounts import amounts_of, needed
-from scheduler.counts import Counts
-from scheduler.docket import Item
-from scheduler.life import active
-from scheduler.matchmaker import Matchmaker
 
 Key = tuple[str, str]
 CORE = Requirements(cpu=100, memory=100)
@@ -273,103 +267,6 @@ class FakeStore:
 
     def assignments(self, device_id: str) -> list[TaskAssign]:
         return [each for each in self.messages(device_id) if isinstance(each, TaskAssign)]
-
-
-class Leadership:
-    """A matchmaker over a fake store, with a mirror that follows when told to."""
-
-    def __init__(
-        self, store: FakeStore, settings: SchedulerSettings | None = None, *, fence: int = 255
-    ) -> None:
-        self.store = store
-        self.settings = settings or SchedulerSettings()
-        self.counts = Counts()
-        self.replica = Replica()
-        self._fence = fence
-        self._changes: list[Change] = []
-        self._applied = 0
-        self.follow()
-        self.take_over()
-
-    def take_over(self) -> None:
-        """A new leader with the mirror as it is: everything is read anew."""
-        self.begin()
-        self.complete()
-
-    def begin(self) -> None:
-        """A new leader that has not come to the tasks that wait."""
-        self._fence += 1
-        self._read: set[str] = set()
-        self._changes.clear()
-        self.matchmaker = Matchmaker(self.replica.devices, self.settings, self.counts, fence=self._fence)
-        backlog = self.store.backlog()
-        self._queued = [each for each in backlog.tasks if not active(each.life)]
-        self.matchmaker.begin(backlog, self.store.now_ms)
-        given = [each for each in backlog.tasks if active(each.life)]
-        self.matchmaker.take_over(given, self.store.now_ms)
-
-    def complete(self) -> None:
-        """It has come to them."""
-        self.matchmaker.take_over(self._queued, self.store.now_ms)
-        self.matchmaker.ready(self.store.now_ms)
-
-    def follow(self, count: int | None = None) -> None:
-        """Let the mirror take over the next `count` events, or all."""
-        end = len(self.store.events) if count is None else min(len(self.store.events), self._applied + count)
-        for event in self.store.events[self._applied : end]:
-            self._changes += self.replica.apply(event)
-        self._applied = end
-
-    def round(self, *, follow: bool = True) -> Committed:
-        """Read, decide, commit, settle, once."""
-        if follow:
-            self.follow()
-        items = self._decided()
-        committed = self.store.commit([item.decision for item in items])
-        self.matchmaker.settle(items, committed, self.store.now_ms)
-        return committed
-
-    def _decided(self) -> list[Item]:
-        store = self.store
-        requests = self._unread(store.requests)
-        tasks = self._unread(store.entries)
-        stored = {
-            (entry.submitter_id, entry.task_id): store.stored((entry.submitter_id, entry.task_id))
-            for _, entry in tasks
-            if isinstance(entry, SubmitEntry)
-        }
-        self.matchmaker.hear(requests, tasks, stored)
-        changes, self._changes = self._changes, []
-        items = self.matchmaker.decide(changes, store.now_ms)
-        orders = self.matchmaker.orders
-        orders.fill({key: pack_record(store.tasks[key]) for key in orders.missing()})
-        return items
-
-    def die(self, written: float) -> None:
-        """Read and decide, write this part of the decisions, and leave the rest to a successor."""
-        items = self._decided()
-        self.store.commit([item.decision for item in items[: round(written * len(items))]])
-        self.take_over()
-
-    def rounds(self, count: int = 3, *, after_ms: int = 50) -> None:
-        """Several rounds, with time between them."""
-        for _ in range(count):
-            self.round()
-            self.store.now_ms += after_ms
-
-    def _unread(self, stream: dict[str, Any]) -> list[tuple[str, Any]]:
-        fresh = [(entry_id, entry) for entry_id, entry in stream.items() if entry_id not in self._read]
-        self._read.update(entry_id for entry_id, _ in fresh)
-        return fresh
-
-
-def small_pool(store: FakeStore) -> Leadership:
-    """A plain client `me`, the agents `a` (4 cores) and `b` (8), and `sub`, which opted in, with nothing."""
-    store.join("me", None, accepts=())
-    store.join("a", resources())
-    store.join("b", resources(cores=8))
-    store.join("sub", None, accepts=("acks",))
-    return Leadership(store)
 
 
 def task(task_id: str, submitter_id: str = "sub", **fields: Any) -> Task:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.scheduling import FakeStore, Leadership, small_pool
+from tests.support.leadership import Leadership, small_pool
+from tests.support.scheduling import FakeStore
 
 
 @pytest.fixture

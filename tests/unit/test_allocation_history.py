@@ -15,7 +15,8 @@ from rpn.store.records import Call, HoldersEntry, ReleaseEntry, RenewEntry, Requ
 from rpn.store.usage import Charge
 from scheduler.amounts import Amounts, amounts_of, needed
 from scheduler.holding import since_of
-from tests.support.scheduling import DIMENSIONS, FakeStore, Leadership, held, resources, task
+from tests.support.leadership import Leadership
+from tests.support.scheduling import DIMENSIONS, FakeStore, held, resources, task
 
 NAMES = ("a", "b", "c")
 HAS = {
@@ -166,8 +167,10 @@ class History(RuleBasedStateMachine):
     def follow(self, count: int) -> None:
         self.leads.follow(count)
 
-    @rule()
-    def decide(self) -> None:
+    @rule(part=st.sampled_from([1, 2, 100]))
+    def decide(self, part: int) -> None:
+        """A round that is written in parts, or as one."""
+        self.leads.matchmaker.part = part
         self.leads.round(follow=False)
         self.check_ledger()
 

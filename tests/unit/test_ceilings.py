@@ -11,7 +11,8 @@ from rpn.messages import TaskStatus
 from rpn.model import Requirements, TaskState
 from rpn.settings import SchedulerSettings
 from rpn.store.records import Call, Patron, ReleaseEntry, RequestEntry
-from tests.support.scheduling import FakeStore, Leadership, resources, task
+from tests.support.leadership import Leadership
+from tests.support.scheduling import FakeStore, resources, task
 
 QUARTER = Patron("t1", share_percent=25)
 """of two devices with four cores each: two cores"""

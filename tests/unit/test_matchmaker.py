@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rpn.model import Requirements, TaskState
 from rpn.store.records import DoneEntry
-from tests.support.scheduling import CORE, GOOD, FakeStore, Leadership, resources, task
+from tests.support.leadership import Leadership
+from tests.support.scheduling import CORE, GOOD, FakeStore, resources, task
 
 
 def test_a_new_leader_goes_on_where_the_old_one_was(store: FakeStore, leads: Leadership) -> None:

@@ -10,7 +10,8 @@ from rpn.model import PoolUsage, Requirements, TaskState
 from rpn.settings import SchedulerSettings
 from rpn.store.keys import task_member
 from rpn.store.records import DoneEntry, ReleaseEntry, StartedEntry
-from tests.support.scheduling import GOOD, FakeStore, Leadership, held, resources, task
+from tests.support.leadership import Leadership
+from tests.support.scheduling import GOOD, FakeStore, held, resources, task
 
 NAMES = ("a", "b", "c", "d")
 HAS = {
@@ -108,8 +109,10 @@ class History(RuleBasedStateMachine):
     def follow(self, count: int) -> None:
         self.leads.follow(count)
 
-    @rule()
-    def decide(self) -> None:
+    @rule(part=st.sampled_from([1, 2, 100]))
+    def decide(self, part: int) -> None:
+        """A round that is written in parts, or as one."""
+        self.leads.matchmaker.part = part
         self.leads.round(follow=False)
 
     @rule(ms=st.sampled_from([30, 3000, 30_000]))

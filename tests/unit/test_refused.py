@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rpn.model import TaskState
-from tests.support.scheduling import FakeStore, Leadership, task
+from tests.support.leadership import Leadership
+from tests.support.scheduling import FakeStore, task
 
 REFUSED = b'{"success":false,"error":"not for you","code":"REFUSED"}'
 

@@ -10,7 +10,8 @@ from scheduler.counts import Counts
 from scheduler.metrics import Gauges, exposition
 from scheduler.standing import Standing
 from scheduler.vitals import Vitals
-from tests.support.scheduling import FakeStore, small_pool, task
+from tests.support.leadership import small_pool
+from tests.support.scheduling import FakeStore, task
 
 AWAY = Gauges(leads=False, standing=Standing(), pool_devices=0, mirror_resyncs=0, store=None)
 INFO = {

@@ -8,7 +8,8 @@ from scheduler.docket import Item
 from scheduler.news import News
 from scheduler.rate import LIMIT as RATE_LIMIT
 from scheduler.rate import SPAN_MS
-from tests.support.scheduling import FakeStore, Leadership, small_pool
+from tests.support.leadership import Leadership, small_pool
+from tests.support.scheduling import FakeStore
 
 
 def told(news: News, now_ms: int) -> list[str | None]:

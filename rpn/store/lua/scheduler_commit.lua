@@ -6,12 +6,14 @@
 -- KEYS[3]  sessions (hash: device -> "session gateway")
 -- KEYS[n]  as scheduler_words.lua says, then whatever the decisions write to
 -- ARGV[1]  our fence
--- ARGV[2]  number of this commit within our leadership
+-- ARGV[2]  number of this commit within our leadership; of a renewal, that of the last one
 -- ARGV[3]  lease (ms)
 -- ARGV[4]  how long an inbox or a mailbox is kept after its last write (ms)
 -- ARGV[5]  what the decisions say (msgpack), as rpn/store/packing.py describes
 -- returns  {"OK", skipped decisions "0,4", deliveries that found nobody "0,1,4,0" (pairs)},
---          or {"DEPOSED"} with nothing written
+--          or with nothing written: {"DEPOSED"}, {"GAP"} when one before it was not
+
+local WINDOW = 32 -- commits whose outcomes are remembered
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return {"DEPOSED"}
@@ -19,13 +21,19 @@ end
 local places, rests, gathered, due, inboxes, mail, nowhere, commands, lives, ends, count, untold, sums =
   unpack(cmsgpack.unpack(ARGV[5]))
 if count == 0 then
-  redis.set_repl(redis.REPL_REPLICA)  -- a renewal and no more: no disk need remember it
+  redis.set_repl(redis.REPL_REPLICA) -- a renewal and no more: no disk need remember it
+  redis.call("PEXPIRE", KEYS[1], ARGV[3])
+  return {"OK", "", ""}
 end
 redis.call("PEXPIRE", KEYS[1], ARGV[3])
-local mark = ARGV[1] .. ":" .. ARGV[2]
-local last = redis.call("HMGET", KEYS[2], "commit", "commit_skipped", "commit_moved")
-if last[1] == mark then
-  return {"OK", last[2], last[3]}
+local number, slot = tonumber(ARGV[2]), "commit" .. ARGV[2] % WINDOW
+local found = redis.call("HMGET", KEYS[2], "commit", slot)
+local fence, last = string.match(found[1] or "", "^(.*):(%d+)$")
+last = fence == ARGV[1] and tonumber(last) or 0
+if number <= last then
+  return {"OK", unpack(cmsgpack.unpack(found[2]))}
+elseif number > last + 1 then
+  return {"GAP"}
 end
 
 local vacant = vacated(places)
@@ -57,7 +65,5 @@ for decision = 0, skipped and count - 1 or -1 do
   left_out[#left_out + 1] = skipped[decision] and decision or nil
 end
 local skips, moves = table.concat(left_out, ","), table.concat(moved, ",")
-if count > 0 then
-  redis.call("HSET", KEYS[2], "commit", mark, "commit_skipped", skips, "commit_moved", moves)
-end
+redis.call("HSET", KEYS[2], "commit", ARGV[1] .. ":" .. ARGV[2], slot, cmsgpack.pack({skips, moves}))
 return {"OK", skips, moves}
