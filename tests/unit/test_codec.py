@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ MALFORMED: dict[str, str | bytes] = {
     "no time at all": submit(timeout=0),
     "a year": submit(timeout=365 * 86400),
     "an unknown wish": '{"type":"register","deviceId":"a","deviceName":"A","platform":"p","accepts":["all"]}',
-    "nested deeply": nested(5000),
+    "nested deeply": nested(100_000),
     "nested and never closed": "[" * 100_000,
     "nested objects": '{"a":' * 100_000,
 }
@@ -291,7 +292,8 @@ def test_what_is_no_whole_number_is_none_with_a_point_either(priority: Any) -> N
 
 
 def test_a_deep_nest_beside_such_a_number_is_an_error_as_any() -> None:
-    nest = "[" * 900 + "]" * 900
+    depth = 900 if sys.version_info < (3, 12) else 5000  # what C reads and Python cannot walk through
+    nest = "[" * depth + "]" * depth
     body = f'{{"id":"t","type":"x","submitterId":"a","priority":3.0,"data":{{"n":{nest}}}}}'
     with pytest.raises(BadMessage):
         codec.decode_body(Task, body.encode())
