@@ -246,7 +246,8 @@ class Matchmaker:
         if self._early is None or not done or done % max(self.part, of // PARTS) or self.orders.missing():
             return
         self.orders.fill({})
-        self._early(self._docket.collect())
+        if items := self._docket.collect():
+            self._early(items)
 
     def _hear_tasks(self, now_ms: int) -> None:
         count = min(self.batch, len(self._task_entries))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rpn.model import Requirements, TaskState
+from rpn.store.commits import Committed, Decision
 from rpn.store.records import DoneEntry
 from tests.support.leadership import Leadership
 from tests.support.scheduling import CORE, GOOD, FakeStore, resources, task
@@ -120,3 +121,25 @@ def test_a_long_queue_delays_anothers_first_task_by_no_more_than_one_run(store: 
     store.say(DoneEntry("d", running.task_id, running.attempt, True, GOOD))
     leads.rounds()
     assert store.assignments("d")[-1].task_id == "b"
+
+
+def test_a_long_round_is_written_in_parts_and_nothing_twice(store: FakeStore, leads: Leadership) -> None:
+    for number in range(20):
+        store.submit(task(f"t{number}", requirements=Requirements(memory=1)))
+        store.ask(f"x{number}", "me", Requirements(memory=1))
+    entries, requests = list(store.entries), list(store.requests)
+    written: list[list[str]] = []
+    commit = store.commit
+
+    def spied(decisions: list[Decision]) -> Committed:
+        written.append([name for each in decisions for name in (*each.entries, *each.requests)])
+        return commit(decisions)
+
+    store.commit = spied  # type: ignore[method-assign]
+    leads.matchmaker.part = 4
+    leads.round()
+    assert len(written) > 8
+    assert max(map(len, written)) <= 8
+    assert sorted(name for names in written for name in names) == sorted({*entries, *requests})
+    assert len(store.answers) == 20
+    assert len(store.assignments("a")) + len(store.assignments("b")) == 20
