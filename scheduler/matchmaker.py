@@ -81,6 +81,7 @@ class Matchmaker:
         self._overview = Overview(desk, self._allocations.held, self._tasks)
         self._absent = Keeper()
         self.part = PART
+        """entries after which what is decided may be written"""
         self._early: Early | None = None
         self._complete = False
         """all tasks are taken over; before, requests are answered and nothing else is done"""

@@ -67,7 +67,11 @@ _HISTOGRAMS = (
         "Time until the store had a commit for good, fsync (and replica, where asked for) included.",
         "store_writes",
     ),
-    ("decision_seconds", "Time of a round that decided something, without its commit.", "rounds"),
+    (
+        "decision_seconds",
+        "Time of a round that decided something, without the wait for its commits.",
+        "rounds",
+    ),
     ("queue_wait_seconds", "How long tasks waited until a device was found.", "waits"),
 )
 _REQUESTS = (

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from time import perf_counter
-from typing import NamedTuple
 
 from rpn.replica import Change, Mirrored, What
 from rpn.settings import SchedulerSettings
@@ -31,14 +30,6 @@ UNHEARD_LIMIT = 4 * BATCH_LIMIT
 """entries that may wait in memory before we stop reading"""
 ROUND_PART = 20
 """of the lease: a round should take no more"""
-
-
-class UnderWay(NamedTuple):
-    """A commit whose outcome is not known yet."""
-
-    part: list[Item]
-    started_s: float
-    commit: Posted
 
 
 class Term:
@@ -77,7 +68,8 @@ class Term:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._renewed_s = 0.0
-        self._under_way: deque[UnderWay] = deque()
+        self._under_way: deque[tuple[list[Item], Posted]] = deque()
+        """commits whose outcomes are not known yet"""
 
     def heard(self, changes: list[Change]) -> None:
         """What the mirror learned; measurements matter at once only to tasks that wait."""
@@ -177,26 +169,27 @@ class Term:
 
     async def _commit(self, items: list[Item]) -> None:
         """Write the decisions; with none, renew the lease if that is due."""
-        now_s = asyncio.get_running_loop().time()
-        if not items and not self._under_way and now_s - self._renewed_s < self._renew_ms / 1000:
-            return
-        for part in _parts(items) if items or not self._under_way else ():
+        loop, started_s = asyncio.get_running_loop(), perf_counter()
+        if not items and not self._under_way:
+            if loop.time() - self._renewed_s < self._renew_ms / 1000:
+                return
+            self._post([])
+        for part in _parts(items):
             if len(self._under_way) == WINDOW:
-                await self._settle()
+                await self._settle(started_s)
             self._post(part)
         while self._under_way:
-            await self._settle()
-        self._renewed_s = asyncio.get_running_loop().time()
+            await self._settle(started_s)
+        self._renewed_s = loop.time()
 
     def _post(self, part: list[Item]) -> None:
         """Send one commit, behind those that are under way."""
-        commit = self._commits.post([item.decision for item in part])
-        self._under_way.append(UnderWay(part, perf_counter(), commit))
+        self._under_way.append((part, self._commits.post([item.decision for item in part])))
 
-    async def _settle(self) -> None:
-        """Learn what became of the first that is under way."""
-        part, started_s, commit = self._under_way.popleft()
-        committed = await self._commits.known(commit)
+    async def _settle(self, started_s: float) -> None:
+        """Learn what became of the first that is under way; of which we wait since then."""
+        part, posted = self._under_way.popleft()
+        committed = await self._commits.known(posted)
         took_s = perf_counter() - started_s
         self._counts.store_writes.took(took_s)
         if part:
@@ -216,12 +209,12 @@ class Term:
 
 
 def _parts(items: list[Item]) -> list[list[Item]]:
-    """As many commits as it takes, in order; at least one, should it be empty."""
-    parts: list[list[Item]] = [[]]
+    """As many commits as it takes, in order."""
+    parts: list[list[Item]] = []
     weight = 0
     for item in items:
         weight += item.decision.weight
-        if weight > COMMIT_LIMIT and parts[-1]:
+        if weight > COMMIT_LIMIT or not parts:
             parts.append([])
             weight = item.decision.weight
         parts[-1].append(item)

@@ -237,12 +237,12 @@ class Commits:
 
     def post(self, decisions: list[Decision]) -> Posted:
         """The same, on its way when this returns: WINDOW may be, and are to be `known` in order."""
-        self._number += bool(decisions)
+        lasting = bool(decisions)
+        self._number += lasting
         if any(each.charges for each in decisions):
             decisions = [*decisions, self._accounts(decisions)]
         keys, payload = Packing(self._keys).packed(decisions)
         args = [self._fence, self._number, self._lease_ms, self._inbox_ttl_ms, payload]
-        lasting = bool(decisions)
         return Posted(keys, args, lasting, self._script.post(keys, args, lasting=lasting))
 
     async def known(self, posted: Posted) -> Committed:

@@ -53,15 +53,11 @@ class Wire(asyncio.Protocol):
         """Connect as redis-py does, and take the socket over."""
         return cls(await opened(connection))
 
-    async def ask(self, commands: list[Command], *, limit_s: float) -> list[Any]:
-        """The replies, in order; that of a refused command is its error.
-
-        Raises RedisConnectionError when it breaks, as it does when they take longer than `limit_s`.
-        """
-        return await self.send(commands, limit_s=limit_s)
-
     def send(self, commands: list[Command], *, limit_s: float) -> asyncio.Future[list[Any]]:
-        """The same, sent already when this returns."""
+        """The replies to come, in order; that of a refused command is its error.
+
+        They become a RedisConnectionError when it breaks, as it does when they take longer than `limit_s`.
+        """
         answered: asyncio.Future[list[Any]] = self._loop.create_future()
         if not commands:
             answered.set_result([])

@@ -149,7 +149,7 @@ class Forgetful(Connection):
         replies = await super().run(batch, lasting=lasting, sent=sent)
         if sent is not None and self.lost_posts:
             self.lost_posts -= 1
-            raise StoreUnavailable("the reply was lost")
+            self.lost_next += 1
         if not any(isinstance(reply, NoScriptError) for reply in replies):
             self._lose()
         return replies

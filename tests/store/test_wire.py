@@ -68,7 +68,7 @@ def test_who_asks_when_the_time_is_all_but_over_waits_as_everybody_does(own_serv
         await connection.run([("PING",)])
         wire = connection._line.open_wire
         assert isinstance(wire, Wire)
-        hurried = [wire.ask([("ECHO", "x")], limit_s=limit_s) for limit_s in (0.0003, 0.0002)]
+        hurried = [wire.send([("ECHO", "x")], limit_s=limit_s) for limit_s in (0.0003, 0.0002)]
         replies: list[Any] = await asyncio.gather(*hurried, return_exceptions=True)
         await connection.close()
         return replies
