@@ -16,7 +16,7 @@ from typing import NamedTuple
 from scheduler.amounts import Amounts
 from scheduler.demand import Demand
 from scheduler.offer import Offer
-from scheduler.placement import best_fit, place
+from scheduler.placement import best_fit, find, place
 from scheduler.shortfall import Shortfall
 from scheduler.stock import Stock
 
@@ -61,7 +61,7 @@ def of_kinds(*kinds: tuple[int, float, float, int]) -> Callable[[random.Random],
 
 
 def _amounts(cores: float, gib: float, gpus: int) -> Amounts:
-    return Amounts(int(cores * 100), int(gib * GIB), 1, gpus)
+    return Amounts(int(cores * 100), int(gib * GIB), 0, gpus)
 
 
 _FOUR_KINDS = [(4, 4, 16, 0), (3, 8, 32, 0), (1, 16, 128, 0), (2, 16, 64, 1)]
@@ -93,49 +93,74 @@ MIXES = {
     ),
 }
 
-Chooser = Callable[[Stock, Demand], Offer | None]
+Part = tuple[Offer, Amounts]
+"""a device, and what it gives"""
+Chooser = Callable[[Stock, Amounts], list[Part]]
+"""the parts that together are what is needed; none if there is no room"""
 
 
-def ours(stock: Stock, demand: Demand) -> Offer | None:
-    return best_fit(demand, stock)
+def ours(stock: Stock, need: Amounts) -> list[Part]:
+    """One device, as a task has it."""
+    return _whole(best_fit(Demand(need, devices=1), stock), need)
 
 
-def first_fit(stock: Stock, demand: Demand) -> Offer | None:
-    return next(_fitting(stock, demand), None)
+def ours_split(stock: Stock, need: Amounts) -> list[Part]:
+    """One device if any has room, else as few as possible: as a request that does not say has it."""
+    return [
+        (
+            stock.offers[share.device_id],
+            Amounts(
+                share.allocated_cpu,
+                share.allocated_memory,
+                share.allocated_storage,
+                int(share.allocated_gpu),
+            ),
+        )
+        for share in find(Demand(need), stock) or ()
+    ]
 
 
-def least_allocated(stock: Stock, demand: Demand) -> Offer | None:
+def first_fit(stock: Stock, need: Amounts) -> list[Part]:
+    return _whole(next(_fitting(stock, need), None), need)
+
+
+def least_allocated(stock: Stock, need: Amounts) -> list[Part]:
     """Kubernetes' default: the device of which the larger part stays free, CPU and memory alike."""
 
     def score(offer: Offer) -> float:
-        cpu = (offer.cpu - demand.need.cpu) / offer.total.cpu
-        memory = (offer.memory - demand.need.memory) / offer.total.memory
+        cpu = (offer.cpu - need.cpu) / offer.total.cpu
+        memory = (offer.memory - need.memory) / offer.total.memory
         return (cpu + memory) / 2
 
-    return max(_fitting(stock, demand), key=score, default=None)
+    return _whole(max(_fitting(stock, need), key=score, default=None), need)
 
 
-def nomad(stock: Stock, demand: Demand) -> Offer | None:
+def nomad(stock: Stock, need: Amounts) -> list[Part]:
     """Nomad's bin packing, after Google's BestFit-v3: 20 less ten to the free parts of CPU and memory."""
 
     def score(offer: Offer) -> float:
-        cpu = (offer.cpu - demand.need.cpu) / offer.total.cpu
-        memory = (offer.memory - demand.need.memory) / offer.total.memory
+        cpu = (offer.cpu - need.cpu) / offer.total.cpu
+        memory = (offer.memory - need.memory) / offer.total.memory
         return 20.0 - float(10.0**cpu) - float(10.0**memory)
 
-    return max(_fitting(stock, demand), key=score, default=None)
+    return _whole(max(_fitting(stock, need), key=score, default=None), need)
 
 
 CHOOSERS: dict[str, Chooser] = {
     "ours": ours,
+    "ours with split": ours_split,
     "first fit": first_fit,
     "Nomad BestFit-v3": nomad,
     "Kubernetes LeastAllocated": least_allocated,
 }
 
 
-def _fitting(stock: Stock, demand: Demand) -> Iterator[Offer]:
-    return (offer for offer in stock.offers.values() if offer.free.covers(demand.need))
+def _fitting(stock: Stock, need: Amounts) -> Iterator[Offer]:
+    return (offer for offer in stock.offers.values() if offer.free.covers(need))
+
+
+def _whole(offer: Offer | None, need: Amounts) -> list[Part]:
+    return [] if offer is None else [(offer, need)]
 
 
 def pool(mix: Mix, count: int, chance: random.Random) -> Stock:
@@ -166,20 +191,19 @@ def served(mix: Mix, load: float, choose: Chooser, *, seed: int) -> float:
     total = stock.total
     alive = int(load / _share_of(mix, total))
     asked = given = 0.0
-    slots: deque[tuple[Offer, Amounts] | None] = deque()
+    slots: deque[list[Part]] = deque()
     for number in range(alive + max(STEPS, 2 * alive)):
         need = mix.demand(chance)
         if len(slots) >= alive:
-            over = slots.popleft()
-            if over is not None:
-                take(stock, over[0], over[1], -1)
-        offer = choose(stock, Demand(need, devices=1))
+            for offer, part in slots.popleft():
+                take(stock, offer, part, -1)
+        parts = choose(stock, need)
         if number >= alive:
             asked += _weight(need, total)
-            given += _weight(need, total) if offer is not None else 0.0
-        if offer is not None:
-            take(stock, offer, need, 1)
-        slots.append((offer, need) if offer is not None else None)
+            given += _weight(need, total) if parts else 0.0
+        for offer, part in parts:
+            take(stock, offer, part, 1)
+        slots.append(parts)
     return given / asked
 
 
@@ -201,7 +225,7 @@ def pairs_per_s(count: int) -> float:
     chance = random.Random(count)
     mix = MIXES["mixed"]
     stock = pool(mix, count, chance)
-    held: deque[tuple[Offer, Amounts]] = deque()
+    held: deque[Part] = deque()
     while stock.free.cpu > stock.total.cpu / 4:
         need = mix.demand(chance)
         offer = best_fit(Demand(need, devices=1), stock)
@@ -229,9 +253,11 @@ def main() -> None:
                 for each, choose in CHOOSERS.items()
             }
             text = ", ".join(f"{each} {part:.1%}" for each, part in parts.items())
-            ahead = [100 * (parts["ours"] - parts[each]) for each in list(CHOOSERS)[2:]]
-            points = f"{ahead[0]:+.1f} points to Nomad's scoring, {ahead[1]:+.1f} to LeastAllocated"
-            print(f"{name}, load {load}: {text}; {points}", flush=True)
+            print(f"{name}, load {load}: {text}", flush=True)
+            for each in ("ours", "ours with split"):
+                ahead = [100 * (parts[each] - parts[other]) for other in list(CHOOSERS)[3:]]
+                points = f"{ahead[0]:+.1f} points to Nomad's scoring, {ahead[1]:+.1f} to LeastAllocated"
+                print(f"    {each}: {points}", flush=True)
     for count in SIZES:
         print(f"{count:>7} devices: {pairs_per_s(count):>8,.0f} pairs a second of processor time")
     chance = random.Random(1)
