@@ -29,6 +29,8 @@ appendonly yes
 appendfsync always
 maxmemory-policy noeviction
 save ""
+# A look-up in a longer list takes microseconds.
+hash-max-listpack-entries 32
 protected-mode no
 requirepass {password}
 masterauth {password}

@@ -51,6 +51,7 @@ class Mirrored:
         "identity",
         "lost",
         "pool_usage",
+        "presence",
         "seen_ms",
         "session",
     )
@@ -58,8 +59,7 @@ class Mirrored:
     def __init__(self, device_id: str, identity: Identity, session: str, gateway: str) -> None:
         self.id = device_id
         self.identity = identity
-        self.session = session
-        self.gateway = gateway
+        self.speaks_from(session, gateway)
         self._resources: Resources | None = NO_RESOURCES
         self.pool_usage: PoolUsage | None = None
         self.frame = b""
@@ -68,10 +68,12 @@ class Mirrored:
         self.lost = False
         self._json = b""
 
-    @property
-    def presence(self) -> str:
-        """Session and gateway as the store keeps them: what a decision rests on."""
-        return f"{self.session} {self.gateway}"
+    def speaks_from(self, session: str, gateway: str) -> None:
+        """Who speaks for it, and where."""
+        self.session = session
+        self.gateway = gateway
+        self.presence = f"{session} {gateway}"
+        """both as the store keeps them: what a decision rests on"""
 
     def report(self, data: bytes) -> None:
         """Take over a packed Report."""
@@ -218,7 +220,7 @@ class Replica:
         old = device.session if device.session != operation.session else ""
         resumed = Change(What.RESUMED, device, old_session=old, renamed=device.identity != identity)
         device.identity, device.lost = identity, False
-        device.session, device.gateway = operation.session, operation.gateway
+        device.speaks_from(operation.session, operation.gateway)
         frame = device.frame
         device.report(operation.report)
         device.heard(now_ms)

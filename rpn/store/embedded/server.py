@@ -150,6 +150,7 @@ class EmbeddedServer:
             *("--dir", str(self._place.dir)),
             *("--appendonly", "yes", "--appendfsync", "always", "--aof-load-truncated", "yes"),
             *("--save", ""),
+            *("--hash-max-listpack-entries", "32"),  # a look-up in a longer list takes microseconds
             *("--maxmemory-policy", "noeviction"),
             *("--daemonize", "no", "--pidfile", str(self._place.pid)),
             *("--logfile", str(self._place.log)),
