@@ -125,7 +125,7 @@ class Gateway:
         """Every duty of the process but serving; the store's wait until its data are known to be ours."""
         of_the_store = [
             self._follower.run,
-            self._uplink.run,
+            after(self._sweeper.swept, self._uplink.run),
             self._errands.run,
             self._relay.read_mailbox,
             self._relay.settle_receipts,

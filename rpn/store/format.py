@@ -16,7 +16,8 @@ from rpn.store.keys import Keys
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-RETRY_LIMIT_S = 1.0
+FIRST_RETRY_S, RETRY_LIMIT_S = 0.02, 1.0
+"""between two questions while there is no answer; when it has come to the second, we say what we wait for"""
 
 
 class Format:
@@ -31,17 +32,20 @@ class Format:
     async def understood(self) -> None:
         """Return once we know that we may work with the data. Raises StoreFormatError: we may not."""
         async with self._asking:
-            pause_s = 0.02
+            pause_s, told = FIRST_RETRY_S, False
             while not self._understood:
                 try:
                     await self._ask()
                 except StoreUnavailable as error:
-                    if pause_s < RETRY_LIMIT_S:
-                        log.debug("the pool's format is not known yet: %s", error)
+                    if pause_s >= RETRY_LIMIT_S and not told:
+                        told = True
+                        log.warning("waiting for the pool's server: %s", error)
                     await asyncio.sleep(pause_s)
                     pause_s = min(pause_s * 2, RETRY_LIMIT_S)
                 else:
                     self._understood = True
+            if told:
+                log.info("the pool's server is there")
 
     async def _ask(self) -> None:
         meta = self._keys.meta

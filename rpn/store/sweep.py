@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Iterable
 from typing import Any
 
 from rpn.codec import pack
@@ -38,15 +39,24 @@ class Sweeper:
         self._remove = Script(connection, "pool_tell", "sweep_remove")
         self._grace_ms = int(settings.reconnect_grace_s * 1000)
         self._silence_ms = int((settings.silence_limit_s + settings.gateway_lease_s) * 1000)
+        self._swept = asyncio.Event()
+
+    async def swept(self) -> None:
+        """Return after our first round: the store has noticed by then if it was started again.
+
+        Whoever it forgets because of that (sweep_find.lua) came before.
+        """
+        await self._swept.wait()
 
     async def run(self) -> None:
         """Sweep for ever, at moments of one's own."""
         while True:
-            await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.7, 1.3))
             try:
                 await self.sweep()
+                self._swept.set()
             except StoreUnavailable as error:
                 log.debug("not swept: %s", error)
+            await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.7, 1.3))
 
     async def sweep(self) -> int:
         """One round; answers how many devices it removed or marked as lost."""
@@ -59,17 +69,22 @@ class Sweeper:
         operations, guards = self._condemned(dead, orphans, lost, silent)
         if not dead and not operations:
             return 0
-        for gateway in dead:
-            log.warning(
-                "gateway %s has not renewed its lease: its devices have %d ms to come back",
-                gateway,
-                self._grace_ms,
-            )
+        self._tell(dead, orphans)
         keys = [k.meta, k.sessions, k.devices, k.resources, k.seen, k.lost, k.gateways, k.batches]
         keys += [k.mailbox(gateway) for gateway in dead]
         args = [k.events, new_tip(), pack_operations(operations), pack(guards), pack(list(dead.items()))]
         args.append(self._publish)
         return int(await self._remove.run(keys, args))
+
+    def _tell(self, dead: Iterable[str], orphans: list[bytes]) -> None:
+        """A gateway that ended in good order has left nobody behind."""
+        bereft = {presence.decode().partition(" ")[2] for _, presence in _tuples(orphans, 2)}
+        for gateway in dead:
+            if gateway in bereft:
+                text = "gateway %s has not renewed its lease: its devices have %d ms to come back"
+                log.warning(text, gateway, self._grace_ms)
+            else:
+                log.info("gateway %s is gone", gateway)
 
     def _condemned(
         self, dead: dict[str, bytes], orphans: list[bytes], lost: list[bytes], silent: list[bytes]

@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from rpn.store.embedded.place import Place
+from rpn.store.keys import Keys
 from tests.support.cluster import Cluster, call, clean_environment, ready, running, wait_for, wait_gone
 from tests.support.patience import PATIENCE_S
 
+KEYS = Keys("default")
 ROLES_OF_A_POOL = ["agent", "gateway", "gateway", "scheduler", "store"]
 
 
@@ -37,6 +41,14 @@ def rpn_up(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, timeout=PATIENCE_S, env=clean_environment({})
     )
+
+
+def renewals(cluster: Cluster) -> int:
+    """How often the store has heard from the gateway that was heard last, as that counts it."""
+    with redis.Redis(unix_socket_path=str(Place(cluster.data_dir).socket)) as store:
+        now = store.zrange(KEYS.gateways, -1, -1)
+        told = store.hget(KEYS.batches, now[0]) if now else None
+    return int(told.split()[0]) if told else 0
 
 
 def test_one_command_starts_every_process_and_says_what_to_open(pool: Cluster) -> None:
@@ -61,6 +73,15 @@ def test_a_taken_port_is_told_and_nothing_started(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"rpn: port {port} is taken by ")
     assert f"(pid {os.getpid()})" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_a_pool_that_is_started_again_has_nothing_to_warn_of(tmp_path: Path) -> None:
+    for _ in range(2):
+        with running(tmp_path / "data") as cluster:
+            wait_for(lambda: renewals(cluster) >= 3, what="a gateway that was there for a while")
+    logged = "".join(log.read_text() for log in (tmp_path / "data" / "logs").iterdir())
+    assert "INFO" in logged
+    assert "WARNING" not in logged
 
 
 def test_nothing_outlives_a_killed_supervisor_and_the_next_start_works(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from rpn.errors import StoreFormatError
 from rpn.settings import SchedulerSettings
+from rpn.store import format as format_
 from rpn.store.connection import Connection
 from rpn.store.format import FORMAT, Format
 from rpn.store.keys import Keys
@@ -29,12 +30,17 @@ async def test_another_format_is_refused_with_advice(
         await Format(connection, keys).understood()
 
 
-async def test_who_cannot_reach_the_store_waits_for_it() -> None:
+async def test_who_cannot_reach_the_store_waits_for_it_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(format_, "RETRY_LIMIT_S", 0.02)
     nowhere = Connection("redis://127.0.0.1:1/0")
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(0.2):
             await Format(nowhere, Keys("p")).understood()
     await nowhere.close()
+    (said,) = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert said.startswith("waiting for the pool's server: ")
 
 
 async def test_a_scheduler_ends_without_having_written_anything(
