@@ -42,8 +42,8 @@ class Bearer:
     def check(self, action: Action) -> None:
         """Raise Forbidden unless the bearer may do this."""
         if action not in self.may:
-            kind = self.record.kind if self.record is not None else "missing"
-            raise Forbidden(f"this needs a token that may {action}; a {kind} token may not")
+            why = f"this {self.record.kind} token may not" if self.record is not None else "none was given"
+            raise Forbidden(f"this needs a token that may {action}; {why}")
 
     def check_message(self, kind: type[FromClient]) -> None:
         """Raise Forbidden unless the bearer may say this."""
