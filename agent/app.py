@@ -36,9 +36,9 @@ from rpn.client.blobs import Gateway
 from rpn.client.credential import Credential
 from rpn.client.device import Device
 from rpn.client.servers import parse_servers
-from rpn.errors import BadSettings
+from rpn.errors import BadSettings, Unauthorized
 from rpn.lookout import Answer, Lookout
-from rpn.messages import FromServer, Register, TaskAssign
+from rpn.messages import Error, FromServer, Register, TaskAssign
 from rpn.model import Outcome, PoolUsage, Resources, TaskResult
 from rpn.service import Job, cause, serve
 from rpn.settings import AgentSettings
@@ -85,6 +85,8 @@ class Agent:
         self._sampler = Sampler(data_dir, GpuProbe(others=platform.gpus))
         self._reporter = Reporter(self._device_id, self._sample, self._pool_usage, self._device.send)
         self._introduced: dict[str, Any] = {}
+        self._advised = False
+        """we have said how one gets into this pool"""
         self._control = Control(data_dir, self._owner, self._status, warden=self._spawner.warden_pid)
 
     def _workplace(self, data_dir: Path) -> tuple[Spawner, Runner]:
@@ -144,6 +146,9 @@ class Agent:
             self._device.introduce()
 
     def _heard(self, message: FromServer) -> None:
+        if isinstance(message, Error) and message.code == Unauthorized.code and not self._advised:
+            self._advised = True
+            log.warning("this pool takes devices that have joined it: `rpn agent join HOST:PORT`")
         self._runner.heard(message)
 
     def _online(self) -> None:

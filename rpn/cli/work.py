@@ -88,12 +88,37 @@ def submit(
 
 
 def _input(said: str | None) -> Any:
+    """JSON, or else a text. Raises UsageError for what no message can hold."""
     if said is None:
         return None
     try:
-        return json.loads(said)
+        said.encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("the input is no UTF-8") from None
+    try:
+        found = json.loads(said, parse_constant=_no_json)
     except ValueError:
         return said
+    try:
+        json.dumps(found, allow_nan=False)
+    except ValueError:
+        raise click.UsageError("the input has a number that is too large") from None
+    return found
+
+
+def _no_json(name: str) -> None:
+    """`NaN` and `Infinity` are none."""
+    raise ValueError(name)
+
+
+def _piped() -> str | None:
+    """What is piped in. Raises UsageError if it is no text."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise click.UsageError("what is piped in is no UTF-8: give it as a file, with --in") from None
 
 
 @click.command(
@@ -144,7 +169,7 @@ def _data(
     command: str, words: tuple[str, ...], files: dict[str, Any], outputs: tuple[str, ...]
 ) -> dict[str, Any]:
     """The task's data: words that name a place of the command fill it, the others are its input."""
-    piped = None if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
+    piped = _piped()
     args, rest = ({}, list(words)) if command in BUILT_IN else _named(words)
     data: dict[str, Any] = {"command": command}
     if rest:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from rpn import codec
 from rpn.client.trust import client_tls
 from rpn.errors import BadMessage
-from rpn.messages import FromServer, Message
+from rpn.messages import Error, FromServer, Message
 from rpn.proof import NONCE_HEADER
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,17 @@ async def open_connection(url: str, *, token: str = "") -> Connection:
         logger=_socket_log,
     )
     return Connection(socket)
+
+
+def refusal_of(error: Exception) -> Error | None:
+    """What a gateway said instead of letting us in; None if there was none, or it was no gateway."""
+    if not isinstance(error, InvalidStatus):
+        return None
+    try:
+        told = msgspec.json.decode(error.response.body or b"", type=dict[str, str])
+        return Error(error=told["error"], code=told["code"])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return None
 
 
 class Connection:

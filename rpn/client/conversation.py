@@ -15,7 +15,7 @@ from rpn.client.mirror import Change, Mirror
 from rpn.client.outstanding import Claim, Outstanding, submit
 from rpn.client.refusals import TaskFailed, exception_of
 from rpn.client.requests import Asked, Asking
-from rpn.errors import RPNError, Unavailable
+from rpn.errors import NotAllowed, RPNError, Unavailable
 from rpn.messages import (
     Ack,
     AllocationUpdate,
@@ -48,6 +48,8 @@ class Conversation:
         """who wants to know when an allocation changes"""
         self.refusal: RPNError | None = None
         """why the last gateway that we greeted does not want us"""
+        self._turned_away = asyncio.Event()
+        """no gateway will ever take us, as we are"""
         self._asking = Asking()
         self._outstanding = Outstanding()
         self._received: list[str] = []
@@ -65,8 +67,24 @@ class Conversation:
     def online(self) -> asyncio.Event:
         return self._link.online
 
+    @property
+    def fault(self) -> str:
+        """Why there was no connection to the gateway that we tried last and did not reach."""
+        return self._link.fault
+
     async def run(self) -> None:
         await self._link.run()
+
+    async def welcomed(self) -> None:
+        """Return when a gateway has taken us in. Raises why none ever will."""
+        ends = [asyncio.ensure_future(each.wait()) for each in (self.online, self._turned_away)]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in ends:
+                each.cancel()
+        if self.refusal is not None and not self.online.is_set():
+            raise self.refusal
 
     def send(self, message: Message) -> None:
         """Say it now, or not at all if there is no connection."""
@@ -177,6 +195,8 @@ class Conversation:
         subject = message.request_id or ""
         if subject == GREETING_ID:
             self.refusal = error
+            if isinstance(error, NotAllowed):
+                self._turned_away.set()
         elif isinstance(error, Unavailable):
             wait_s = RETRY_S * random.uniform(0.5, 1)
             asyncio.get_running_loop().call_later(wait_s, self._again, subject)

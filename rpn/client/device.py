@@ -57,6 +57,11 @@ class Device:
         """The gateway that has our registration; empty while none has."""
         return self._link.server
 
+    @property
+    def fault(self) -> str:
+        """Why there was no connection to the gateway that we tried last and did not reach."""
+        return self._link.fault
+
     def send(self, *messages: Message) -> bool:
         """Have `messages` sent; False when there is no connection or it takes no more."""
         return self._link.send(*messages)

@@ -7,9 +7,11 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from rpn.client import backoff
 from rpn.client.backoff import Ending
-from rpn.client.connection import CannotConnect, Closed, Connection, open_connection
+from rpn.client.connection import CannotConnect, Closed, Connection, open_connection, refusal_of
 from rpn.messages import Devices, Error, FromServer, Message, Observe, Register, ServerDraining
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Link:
         self.online = asyncio.Event()
         self.server = ""
         """the gateway that has taken us in; empty while none has"""
+        self.fault = ""
+        """why there was no connection to the gateway that we tried last and did not reach"""
         self.nonce = ""
         """of the present connection: what a greeting with a key has to sign"""
         self._servers = list(servers)
@@ -79,7 +83,7 @@ class Link:
             try:
                 connection = await open_connection(url, token=self._token)
             except CannotConnect as error:
-                log.warning("no connection to %s: %s", url, error or type(error).__name__)
+                self._missed(url, error)
                 continue
             try:
                 ending = await self._talk(connection, url)
@@ -88,6 +92,16 @@ class Link:
             if ending is not None:
                 return ending
         return Ending()
+
+    def _missed(self, url: str, error: Exception) -> None:
+        """A gateway that refuses us is heard as one that refuses our greeting."""
+        refusal = refusal_of(error)
+        if refusal is None:
+            self.fault = f"{url}: {error or type(error).__name__}"
+            log.warning("no connection to %s", self.fault)
+        else:
+            log.warning("%s says: %s (%s)", url, refusal.error, refusal.code)
+            self._on_message(msgspec.structs.replace(refusal, request_id=GREETING_ID))
 
     async def _talk(self, connection: Connection, url: str) -> Ending | None:
         """Until the connection ends, and how it did; None if this gateway does not want us."""

@@ -24,7 +24,12 @@ def requirements(
     exclude: Sequence[str] = (),
     allow_self: bool | None = None,
 ) -> Requirements:
-    """`cpu` in cores; `memory` and `storage` in MB, or as text such as "4 GiB". Raises BadRequirements."""
+    """`cpu` in cores; `memory` and `storage` in MB, or as text such as "4 GiB". Raises BadRequirements.
+
+    `exclude` are ids of devices. Raises TypeError for labels that are no mapping, and for a single id.
+    """
+    if isinstance(exclude, str):
+        raise TypeError(f"`exclude` is a list of device ids, not {exclude!r}")
     return Requirements(
         cpu=core_percent(cpu),
         memory=megabytes(memory),
@@ -32,7 +37,7 @@ def requirements(
         gpu=gpu,
         devices=UNSET if devices is None else devices,
         strategy=UNSET if strategy is None else strategy,
-        labels=dict(labels) if labels else UNSET,
+        labels=_mapping(labels) if labels else UNSET,
         exclude=list(exclude) if exclude else UNSET,
         allow_self=UNSET if allow_self is None else allow_self,
     )
@@ -77,6 +82,12 @@ class Options(Struct, frozen=True, kw_only=True):
             memory=self.memory,
             storage=self.storage,
             gpu=self.gpu,
-            labels=self.labels | labels,
+            labels=_mapping(self.labels) | labels,
             exclude=self.exclude,
         )
+
+
+def _mapping(labels: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"`labels` is a mapping of names to values, not {labels!r}")
+    return dict(labels)

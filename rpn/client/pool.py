@@ -19,11 +19,12 @@ from rpn.client.listing import DeviceList
 from rpn.client.mirror import Change
 from rpn.client.options import Options, requirements
 from rpn.client.outstanding import Claim
+from rpn.client.plain_json import check_input, check_sendable
 from rpn.client.refusals import result_of
 from rpn.client.requests import Asked
 from rpn.client.servers import parse_servers, told_server, told_token
 from rpn.client.submission import Submission
-from rpn.errors import NotAllowed
+from rpn.errors import NotAllowed, RPNError
 from rpn.messages import (
     AllocationRenew,
     AllocationUpdate,
@@ -82,12 +83,16 @@ class AsyncPool:
         self._running = self._group.create_task(self._conversation.run())
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await self._conversation.online.wait()
-        except TimeoutError:
+                await self._conversation.welcomed()
+        except (TimeoutError, RPNError):
             self._running.cancel()
             await self._group.__aexit__(None, None, None)
-            raise self._conversation.refusal or Unreachable(f"no gateway at {self._server} answers") from None
+            raise self._conversation.refusal or self._unreachable() from None
         return self
+
+    def _unreachable(self) -> Unreachable:
+        fault = self._conversation.fault
+        return Unreachable(f"no gateway at {self._server} answers" + (f": {fault}" if fault else ""))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -157,6 +162,7 @@ class AsyncPool:
         """The whole answer to a request, with the `reason` if it is not fulfilled."""
         self._must_be_device()
         asked = Asked(self.device_id, requirements, ttl_s=ttl_s, dry_run=dry_run)
+        check_sendable(asked.message)
         return await self._conversation.ask(asked)
 
     def release(self, allocation: Allocation) -> None:
@@ -208,21 +214,32 @@ class AsyncPool:
     def submit_data(self, options: Options, data: dict[str, Any], *, kind: str = "compute") -> Submission:
         """Have a task of type `kind` run whose data are exactly these."""
         self._must_be_device()
-        submission = Submission(options.task(kind, self.device_id, data), self.cancel, result_of)
+        check_input(data)
+        task = options.task(kind, self.device_id, data)
+        check_sendable(task)
+        submission = Submission(task, self.cancel, result_of)
         self.enter([submission])
         return submission
 
     def task_of(
         self, options: Options, what: str | Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Task:
-        """The task that this submission would be; large calls are sent ahead as blobs."""
+        """The task that this submission would be; large calls are sent ahead as blobs.
+
+        Raises TypeError or ValueError for what can be neither run nor sent.
+        """
         self._must_be_device()
         if isinstance(what, str):
             data = {"command": what, "input": args[0] if args else None}
-            return options.task("compute", self.device_id, data)
-        return options.task(
-            "python", self.device_id, calls.pack(what, args, kwargs, self._api), **calls.LABELS
-        )
+            check_input(data)
+            task = options.task("compute", self.device_id, data)
+        elif callable(what):
+            packed = calls.pack(what, args, kwargs, self._api)
+            task = options.task("python", self.device_id, packed, **calls.LABELS)
+        else:
+            raise TypeError(f"give the name of a command or a Python function, not {what!r}")
+        check_sendable(task)
+        return task
 
     def map(self, what: str | Callable[..., Any], *inputs: Iterable[Any]) -> AsyncIterator[Any]:
         """Results in the order of the inputs, all of which are submitted at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -16,9 +17,17 @@ R = TypeVar("R")
 class Portal(Generic[T]):
     """Holds what `make` gives open, in a thread of its own, from `open` to `close`."""
 
-    def __init__(self, make: Callable[[], AbstractAsyncContextManager[T]], *, name: str) -> None:
+    def __init__(
+        self,
+        make: Callable[[], AbstractAsyncContextManager[T]],
+        *,
+        name: str,
+        ended: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`ended` is called in the thread, at its end: nothing that is posted runs any more."""
         self._make = make
         self._name = name
+        self._ended = ended
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -41,7 +50,7 @@ class Portal(Generic[T]):
             raise
 
     def post(self, function: Callable[..., object], *args: Any) -> None:
-        """Have `function` called there soon."""
+        """Have `function` called there soon. Raises RuntimeError when the thread has ended."""
         self._running_loop().call_soon_threadsafe(function, *args)
 
     def close(self) -> None:
@@ -50,7 +59,8 @@ class Portal(Generic[T]):
         if thread is None or self._loop is None or self._stop is None:
             return
         if thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with contextlib.suppress(RuntimeError):  # it has ended by itself a moment ago
+                self._loop.call_soon_threadsafe(self._stop.set)
             thread.join()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -59,7 +69,10 @@ class Portal(Generic[T]):
         return self._loop
 
     def _run(self, opened: Future[T]) -> None:
-        asyncio.run(self._live(opened))
+        try:
+            asyncio.run(self._live(opened))
+        finally:
+            self._ended()
 
     async def _live(self, opened: Future[T]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

@@ -11,7 +11,7 @@ from rpn.messages import Error
 from rpn.model import Reason
 
 
-class TaskFailed(Exception):
+class TaskFailed(RPNError):
     """A task ended without success; `code` tells how: EXIT, TIMEOUT, OOM, CANCELLED, ..."""
 
     def __init__(self, text: str, code: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, overload
 
@@ -28,7 +28,9 @@ class Pool:
     """
 
     def __init__(self, server: str | None = None, **options: Any) -> None:
-        self._portal: Portal[AsyncPool] = Portal(lambda: AsyncPool(server, **options), name="rpn.Pool")
+        self._portal: Portal[AsyncPool] = Portal(
+            lambda: AsyncPool(server, **options), name="rpn.Pool", ended=self._refuse_entering
+        )
         self._pool: AsyncPool | None = None
         self._entering: deque[Future] = deque()
         self._nudged = False
@@ -69,7 +71,7 @@ class Pool:
 
     # --- reserving ----------------------------------------------------------------------------
 
-    @contextmanager
+    @contextlib.contextmanager
     def allocate(self, **needs: Any) -> Iterator[Held]:
         """Reserve for a `with` block: `allocate(cpu=2, memory="4GiB", gpu=True, wait_s=30)`."""
 
@@ -132,7 +134,7 @@ class Pool:
         try:
             future.task = self._opened.task_of(options, what, args, kwargs)
         except Exception as error:
-            if isinstance(what, str):
+            if not callable(what):
                 raise
             future.refuse(error)  # what cannot be pickled is told as the standard library tells it
         else:
@@ -160,18 +162,31 @@ class Pool:
         self._entering.append(future)
         if not self._nudged:
             self._nudged = True
-            self._portal.post(self._enter_all)
+            try:
+                self._portal.post(self._enter_all)
+            except RuntimeError:
+                self._refuse_entering()
 
     def _enter_all(self) -> None:
         self._nudged = False
-        waiting = []
-        while self._entering:
-            waiting.append(self._entering.popleft())
-        if self._pool is not None:
-            self._pool.enter(waiting)
-            return
-        for future in waiting:  # the pool was closed before its thread came to them
+        if self._pool is None:
+            self._refuse_entering()
+        else:
+            self._pool.enter(self._taken())
+
+    def _refuse_entering(self) -> None:
+        """The pool was closed before its thread came to them."""
+        self._nudged = False
+        for future in self._taken():
             future.refuse(TaskFailed("the pool was closed before it was submitted", "UNKNOWN"))
+
+    def _taken(self) -> list[Future]:
+        """All that were entering."""
+        taken = []
+        with contextlib.suppress(IndexError):  # another thread may take some of them
+            while True:
+                taken.append(self._entering.popleft())
+        return taken
 
 
 def _in_order(futures: list[Future]) -> Iterator[Any]:

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from rpn import codec
 from rpn.messages import Acked, Devices, FromClient, Message, Observe, Register, TaskDone
@@ -25,6 +27,8 @@ class GatewayDouble:
         self.frames: list[bytes] = []
         self.acknowledges = acknowledges
         self.welcomes = True
+        self.refusal: tuple[int, bytes] | None = None
+        """status and body that whoever comes gets instead of a connection"""
         self.connections: list[ServerConnection] = []
         self.visits = 0
         self.on_message: Callable[[FromClient], Message | None] = lambda _: None
@@ -37,13 +41,26 @@ class GatewayDouble:
         return f"ws://127.0.0.1:{self.port}/ws"
 
     async def start(self, port: int = 0) -> None:
-        self._server = await serve(self._serve, "127.0.0.1", port, max_size=2**20, compression=None)
+        self._server = await serve(
+            self._serve,
+            "127.0.0.1",
+            port,
+            process_request=self._refuse,
+            max_size=2**20,
+            compression=None,
+        )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def stop(self, code: int = 1001) -> None:
         if self._server is not None:
             self._server.close(code=code)
             await self._server.wait_closed()
+
+    def _refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self.refusal is None:
+            return None
+        status, body = self.refusal
+        return Response(status, "", Headers({"Content-Length": str(len(body))}), body)
 
     async def _serve(self, connection: ServerConnection) -> None:
         self.connections.append(connection)

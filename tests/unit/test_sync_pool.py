@@ -13,6 +13,7 @@ import rpn
 from rpn.client import backoff
 from rpn.client.api import Unreachable
 from rpn.client.portal import Portal
+from rpn.errors import Forbidden, StoreUnavailable, Unauthorized
 from rpn.messages import (
     AllocationUpdate,
     Error,
@@ -72,6 +73,92 @@ def test_futures_bring_results_in_any_order_they_are_asked_for() -> None:
             assert [future.result(10) for future in reversed(futures)] == list(reversed(range(50)))
             assert list(pool.map("echo", range(5))) == list(range(5))
             assert {future.state for future in futures} == {"succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"x": object()}, TypeError),
+        ({1, 2}, TypeError),
+        (b"bytes", TypeError),
+        ("\udcff", ValueError),
+        (float("nan"), ValueError),
+        ([float("inf")], ValueError),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_at_once_and_harms_nothing_else(
+    given: object, error: type[Exception]
+) -> None:
+    with gateway_thread() as (gateway, _):
+        gateway.on_message = answer
+        with rpn.Pool(gateway.url) as pool:
+            with pytest.raises(error, match="a task's input is"):
+                pool.submit("echo", given)
+            assert pool.submit("echo", (1, "two")).result(10) == [1, "two"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"labels": {"a": object()}}, {"labels": "a"}, {"exclude": "abc"}, {"task_id": "\udcff"}]
+)
+def test_options_that_cannot_be_sent_are_refused_at_once(options: dict[str, object]) -> None:
+    with gateway_thread() as (gateway, _):
+        gateway.on_message = answer
+        with rpn.Pool(gateway.url) as pool:
+            with pytest.raises((TypeError, ValueError)):
+                pool.submit("echo", 1, **options)
+            assert pool.submit("echo", 1).result(10) == 1
+
+
+@pytest.mark.parametrize("what", [5, None, ["echo"]])
+def test_what_is_no_command_and_no_function_is_refused_at_once(what: object) -> None:
+    with (
+        gateway_thread() as (gateway, _),
+        rpn.Pool(gateway.url) as pool,
+        pytest.raises(TypeError, match="a command or a Python function"),
+    ):
+        pool.submit(what)  # type: ignore[call-overload]
+
+
+def test_a_pool_whose_thread_has_ended_says_so_of_whatever_is_submitted() -> None:
+    with gateway_thread() as (gateway, _):
+        pool = rpn.Pool(gateway.url)
+        pool.open()
+        pool._portal.close()
+        with pytest.raises(rpn.TaskFailed, match="closed before"):
+            pool.submit("echo", 1).result(10)
+        pool.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "text"),
+    [
+        (401, b'{"error":"a token is needed","code":"UNAUTHORIZED"}', Unauthorized, "a token is needed"),
+        (403, b'{"error":"not you","code":"FORBIDDEN"}', Forbidden, "not you"),
+    ],
+)
+def test_a_gateway_that_lets_nobody_in_is_believed_at_once(
+    status: int, body: bytes, error: type[Exception], text: str
+) -> None:
+    with gateway_thread() as (gateway, _):
+        gateway.refusal = status, body
+        with pytest.raises(error, match=text):
+            rpn.Pool(gateway.url, connect_timeout_s=600).open()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "text"),
+    [
+        (503, b'{"error":"the store is away","code":"STORE_UNAVAILABLE"}', StoreUnavailable, "is away"),
+        (404, b"<html>nothing here</html>", Unreachable, "no gateway at .* answers: .*HTTP 404"),
+    ],
+)
+def test_who_finds_no_way_in_for_a_while_is_told_what_was_in_the_way(
+    status: int, body: bytes, error: type[Exception], text: str
+) -> None:
+    with gateway_thread() as (gateway, _):
+        gateway.refusal = status, body
+        with pytest.raises(error, match=text):
+            rpn.Pool(gateway.url, connect_timeout_s=1).open()
 
 
 def test_a_future_tells_how_its_task_is_doing() -> None:
