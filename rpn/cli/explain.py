@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpn.cli.present import note, plain, table
+from rpn.cli.present import note, plain_lines, table
 
 if TYPE_CHECKING:
     from rpn.client.api import Api
@@ -95,4 +95,4 @@ def _lacks_room(device: dict[str, Any], requirements: dict[str, Any]) -> list[st
 
 def outcome(failure: dict[str, Any]) -> None:
     """How a task failed, on standard error."""
-    click.echo(plain(f"{failure.get('code', 'FAILED')}: {failure.get('error', '')}"), err=True)
+    click.echo(plain_lines(f"{failure.get('code', 'FAILED')}: {failure.get('error', '')}"), err=True)

@@ -61,6 +61,11 @@ def plain(text: str) -> str:
     )
 
 
+def plain_lines(text: str) -> str:
+    """Text of several lines without anything a terminal would obey."""
+    return "".join(char if char in "\n\t" else plain(char) for char in text)
+
+
 def _turns(char: str) -> bool:
     return "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069"
 

@@ -56,12 +56,19 @@ def answers_json(command: Command) -> Command:
     )
 
 
+def named(kind: str, said: str) -> None:
+    """Raise click.UsageError for an empty name: everything begins with it."""
+    if not said:
+        raise click.UsageError(f"which {kind}? Its name is empty")
+
+
 def the_one(kind: str, said: str, found: Iterable[tuple[str, Sequence[str]]], *, listed_by: str = "") -> str:
     """The id of the thing that `said` names: one of its names in full, or a prefix only it has.
 
     `found` has (id, all its names); `listed_by` is the command that lists them. Raises
     click.UsageError if there is none, or more than one.
     """
+    named(kind, said)
     known = [(id_, names) for id_, names in found if any(name.startswith(said) for name in names)]
     exact = [id_ for id_, names in known if said in names]
     ids = exact or [id_ for id_, _ in known]

@@ -9,7 +9,7 @@ import click
 
 from rpn.cli.explain import why_not
 from rpn.cli.present import as_json, gib, note, table
-from rpn.cli.questions import answers_json, asks_pool, the_one
+from rpn.cli.questions import answers_json, asks_pool, named, the_one
 
 if TYPE_CHECKING:
     from rpn.client.api import Api
@@ -180,6 +180,7 @@ def release(api: Api, allocation: str) -> None:
     Example:
       rpn release 3f2a
     """
+    named("allocation", allocation)
     held = api.get("api", "allocations")["allocations"]
     ids = [each["allocation"]["id"] for each in held]
     found = the_one("allocation", allocation, [(each, (each,)) for each in ids])

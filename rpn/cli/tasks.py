@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rpn.cli.explain import device_by_device, outcome, why_not
-from rpn.cli.present import as_json, facts, note, plain, table
-from rpn.cli.questions import answers_json, asks_pool, the_one
+from rpn.cli.present import as_json, facts, note, plain_lines, table
+from rpn.cli.questions import answers_json, asks_pool, named, the_one
 from rpn.errors import NotFound
 
 if TYPE_CHECKING:
@@ -116,11 +116,6 @@ def _news(shown: str, log: str) -> str:
     return log[overlap:]
 
 
-def plain_lines(text: str) -> str:
-    """Text of several lines without anything a terminal would obey."""
-    return "".join(char if char in "\n\t" else plain(char) for char in text)
-
-
 @click.command(short_help="Stop a task.")
 @click.argument("task")
 @click.option("--submitter", metavar="NAME", help="whose task, if several have one of this name")
@@ -191,6 +186,7 @@ def _tell(found: dict[str, Any]) -> None:
 
 def find(api: Api, said: str, submitter: str | None) -> tuple[str, str]:
     """(submitter, id) of the task that `said` names: its id, or the beginning of it."""
+    named("task", said)
     try:
         task = api.get("api", "tasks", said, submitter=submitter)
         return task["submitterId"], task["taskId"]

@@ -143,7 +143,7 @@ def _row(shown: dict[str, Any]) -> tuple[str, ...]:
         shown["name"] or "-",
         shown.get("deviceId") or "-",
         "-" if uses is None else str(uses),
-        shown["expiresAt"] or "revoked",
+        shown["expiresAt"] or "-",
     )
 
 

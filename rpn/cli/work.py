@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rpn.cli.explain import outcome
-from rpn.cli.present import as_json, note
+from rpn.cli.present import as_json, note, plain_lines
 from rpn.cli.questions import answers_json, asks_pool, at_pool, place
 from rpn.cli.reserve import needs_of, needs_options
-from rpn.cli.tasks import FINAL, end_with, plain_lines
+from rpn.cli.tasks import FINAL, end_with
 
 if TYPE_CHECKING:
     from rpn.client.api import Api

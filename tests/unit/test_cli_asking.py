@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from rpn import cli
+from rpn.cli.explain import outcome
+from rpn.cli.questions import the_one
 from rpn.cli.tasks import _news
 
 DESK = {
@@ -208,10 +211,17 @@ def test_a_name_that_fits_nobody_says_where_to_look(type_: Any) -> None:
     assert "`rpn devices` lists them" in result.stderr
 
 
-def test_a_name_that_fits_several_asks_for_more(type_: Any) -> None:
-    result = type_("device", "")
-    assert result.exit_code == 2
-    assert "say more of it" in result.stderr
+@pytest.mark.parametrize("command", ["device", "release", "cancel", "why"])
+def test_an_empty_name_is_nobodys(type_: Any, gateway: HTTPServer, command: str) -> None:
+    done = type_(command, "")
+    assert done.exit_code == 2
+    assert "is empty" in done.stderr
+    assert not any(each.startswith("DELETE") for each, _ in gateway.asked)  # type: ignore[attr-defined]
+
+
+def test_a_name_that_fits_several_asks_for_more() -> None:
+    with pytest.raises(click.UsageError, match="'desk' may be any of a-1, b-2: say more of it"):
+        the_one("device", "desk", [("a-1", ("desk 1",)), ("b-2", ("desk 2",))])
 
 
 def test_a_request_says_what_it_needs_in_the_units_of_the_wire(type_: Any, gateway: HTTPServer) -> None:
@@ -278,7 +288,7 @@ def test_a_token_may_be_given_a_quota(type_: Any, gateway: HTTPServer) -> None:
 def test_tokens_are_listed_and_revoked_by_the_beginning_of_their_id(type_: Any, gateway: HTTPServer) -> None:
     _, join, wall = type_("token", "list").stdout.splitlines()
     assert join.split() == ["0a0b", "join", "-", "-", "20", "2025-10-20T10:45:00.000Z"]
-    assert wall.split() == ["7c7d", "observer", "wall", "-", "-", "revoked"]
+    assert wall.split() == ["7c7d", "observer", "wall", "-", "-", "-"]
     assert type_("token", "revoke", "0a").exit_code == 0
     assert gateway.asked[-1][0] == "DELETE /api/tokens/0a0b"  # type: ignore[attr-defined]
     assert "`rpn token list` lists them" in type_("token", "revoke", "ff").stderr
@@ -318,6 +328,11 @@ def test_every_command_has_a_help_with_an_example(type_: Any) -> None:
         result = type_(name, "--help")
         assert result.exit_code == 0, name
         assert "Example:" in result.stdout, name
+
+
+def test_a_failure_of_several_lines_is_shown_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome({"code": "EXIT", "error": "exit code 7\noops\x1b[2J"})
+    assert capsys.readouterr().err == "EXIT: exit code 7\noops\N{REPLACEMENT CHARACTER}[2J\n"
 
 
 @pytest.mark.parametrize(
