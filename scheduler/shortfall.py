@@ -15,7 +15,8 @@ from scheduler.offer import Offer
 from scheduler.split import candidates, fewest, whole
 from scheduler.stock import Stock
 
-UNITS = {"cpu": "core-percent", "memory": "MB memory", "storage": "MB storage", "gpu": "GPU"}
+UNITS = {"cpu": "cores", "memory": "MB memory", "storage": "MB storage", "gpu": "GPU"}
+NEVER = "never, as the pool is"
 WITHHELD = "withheld"
 """its owner leaves nothing of it"""
 ASKERS_TERMS = ("labels", "exclude", "self")
@@ -46,6 +47,8 @@ class Shortfall(NamedTuple):
     """whether the pool could hold it if it were idle"""
     allowed: int = 1
     """devices that may serve it at all"""
+    asked: int = 1
+    """devices that it asks for"""
     change: dict[str, int] | None = None
     """the smallest that would let it fit now: dimensions to be lowered, and to what"""
 
@@ -74,13 +77,16 @@ class Shortfall(NamedTuple):
             return "no device of the pool offers anything"
         if self.barred:
             return f"none of {self.devices} devices may serve it: {_counted(self.filtered)}"
-        when = "not now" if self.feasible else "never, as the pool is"
+        if self.asked > self.allowed:
+            there = f"the pool has {self.allowed} that may serve it"
+            return f"{NEVER}: it asks for {self.asked} devices, and {there}"
+        when = "not now" if self.feasible else NEVER
         text = f"{when}: of {self.devices} devices {_counted(self.filtered)} cannot hold it"
         text += f" and {_counted(self.exhausted)} are too busy"
         if self.percent:
             text += f"; together they could carry {self.percent} % of it"
         if self.nearest is not None and self.nearest.missing:
-            lacks = ", ".join(f"{amount} {UNITS[name]}" for name, amount in self.nearest.missing.items())
+            lacks = ", ".join(_amount(name, amount) for name, amount in self.nearest.missing.items())
             text += f"; the nearest is {self.nearest.device_name}, which lacks {lacks}"
         return text
 
@@ -110,7 +116,8 @@ def explain(demand: Demand, stock: Stock) -> Shortfall:
         percent=_percent(need, allowed) if demand.divisible else 0,
         feasible=feasible(demand, stock),
         allowed=len(allowed),
-        change=_change(need, allowed),
+        asked=max(1, demand.devices),
+        change=_change(need, allowed) if demand.devices <= len(allowed) else None,
     )
 
 
@@ -179,6 +186,11 @@ def _change(need: Amounts, offers: list[Offer]) -> dict[str, int] | None:
 def _percent(need: Amounts, offers: list[Offer]) -> int:
     carried = sum(candidate.parts for candidate in candidates(need, offers))
     return min(100, carried * 100 // whole(need)) if any(need[:3]) else 0
+
+
+def _amount(name: str, amount: int) -> str:
+    """As people read it: the wire's core-percent in cores."""
+    return f"{amount / 100 if name == 'cpu' else amount:.10g} {UNITS[name]}"
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from rpn.client.api import Api
 
 UNITS = {
-    "cpu": ("cpu", "core-percent"),
+    "cpu": ("cpu", "cores"),
     "memory": ("memory", "MB of memory"),
     "storage": ("storage", "MB of storage"),
     "gpu": ("gpus", "GPU"),
 }
 """by requirement: its name among what is free, and its unit"""
+TOO_FEW = "devices"
+"""what devices count for that lack nothing themselves: the sentence tells of it"""
+CPU_PER_CORE = 100
+"""on the wire; people type and read cores"""
 
 
 def why_not(reason: dict[str, Any] | None) -> None:
@@ -27,18 +31,25 @@ def why_not(reason: dict[str, Any] | None) -> None:
         return
     note(f"{reason['code']}: {reason['message']}")
     for title, counts in (("never", reason.get("filtered")), ("not now", reason.get("exhausted"))):
-        if counts:
-            told = ", ".join(f"{count} for {name}" for name, count in counts.items())
+        told = ", ".join(f"{count} for {name}" for name, count in (counts or {}).items() if name != TOO_FEW)
+        if told:
             note(f"  {title}: {told}")
     nearest = reason.get("nearest")
-    if nearest:
-        lacks = ", ".join(f"{amount} {UNITS[name][1]}" for name, amount in nearest["missing"].items())
-        note(f"  nearest: {nearest['deviceName']}, which lacks {lacks}")
+    if nearest and nearest["missing"]:
+        note(f"  nearest: {nearest['deviceName']}, which lacks {_amounts(nearest['missing'])}")
     if reason.get("change"):
-        lower = ", ".join(f"{name} {amount}" for name, amount in reason["change"].items())
-        note(f"  would fit now with: {lower}")
+        note(f"  would fit now with: {_amounts(reason['change'])}")
     if reason.get("queuePosition") is not None:
         note(f"  before it in the queue: {reason['queuePosition']}")
+
+
+def _amounts(of: dict[str, int]) -> str:
+    return ", ".join(f"{_told(name, amount)} {UNITS[name][1]}" for name, amount in of.items())
+
+
+def _told(name: str, amount: int) -> str:
+    """An amount of the wire, in the unit of the flag."""
+    return f"{amount / CPU_PER_CORE:.10g}" if name == "cpu" else str(amount)
 
 
 def device_by_device(api: Api, needs: dict[str, Any]) -> None:
@@ -89,7 +100,7 @@ def _lacks_room(device: dict[str, Any], requirements: dict[str, Any]) -> list[st
     for name, (free_name, unit) in UNITS.items():
         wanted, free = int(requirements.get(name) or 0), device["load"]["free"][free_name]
         if wanted > free:
-            missing.append(f"{wanted - free} {unit} ({free} free)")
+            missing.append(f"{_told(name, wanted - free)} {unit} ({_told(name, free)} free)")
     return missing
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rpn.cli.explain import why_not
 from rpn.cli.present import as_json, gib, note, table
-from rpn.cli.questions import answers_json, asks_pool, named, the_one
+from rpn.cli.questions import Command, answers_json, asks_pool, device_id, named, place, the_one
 
 if TYPE_CHECKING:
     from rpn.client.api import Api
@@ -34,6 +36,7 @@ class Labels(click.ParamType):  # type: ignore[type-arg]
 
 def needs_options(command: Any) -> Any:
     """What a task or a request needs; `needs_of` turns it into requirements."""
+    command = _knowing_devices(command)
     for option in reversed(
         [
             click.option("--cpu", type=float, default=0, metavar="CORES", help="cores; 0.5 is half of one"),
@@ -43,11 +46,36 @@ def needs_options(command: Any) -> Any:
             click.option(
                 "--label", "labels", type=Labels(), multiple=True, help="only devices with this label"
             ),
-            click.option("--exclude", multiple=True, metavar="ID", help="not this device; may be repeated"),
+            click.option(
+                "--exclude",
+                multiple=True,
+                metavar="NAME",
+                help="not this device, by its name or id; may be repeated",
+            ),
         ]
     ):
         command = option(command)
     return command
+
+
+def _knowing_devices(command: Command) -> Command:
+    """Have `command` get the ids of the devices that `--exclude` names."""
+
+    @wraps(command)
+    def knowing(**said: Any) -> Any:
+        if said["exclude"]:
+            said["exclude"] = _ids(said["exclude"], said["server"], said["token_file"])
+        return command(**said)
+
+    return knowing
+
+
+def _ids(names: tuple[str, ...], server: str | None, token_file: str | None) -> tuple[str, ...]:
+    from rpn.client.api import Api
+
+    url, token = place(server, token_file)
+    with closing(Api(url, token=token)) as api:
+        return tuple(device_id(api, name) for name in names)
 
 
 def needs_of(

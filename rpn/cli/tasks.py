@@ -128,8 +128,8 @@ def cancel(api: Api, task: str, submitter: str | None) -> None:
       rpn cancel 3f2a
     """
     owner, task_id = find(api, task, submitter)
-    api.delete("api", "tasks", task_id, submitter=owner)
-    note(f"{task_id} is told to stop")
+    state = (api.delete("api", "tasks", task_id, submitter=owner) or {}).get("state")
+    note(f"{task_id} is over: {state}" if state in FINAL else f"{task_id} is told to stop")
 
 
 @click.command(short_help="Tell why a task or a request has nothing.")

@@ -64,7 +64,7 @@ def test_a_task_that_cannot_run_is_explained_device_by_device(pool: Cluster) -> 
     device = told.out.splitlines()[-1]
     assert this_device(pool)[:8] in device
     assert "command render" in device
-    assert "core-percent" in device
+    assert "cores" in device
     assert rpn(pool, "cancel", "too-big").status == 0
     assert "cancelled" in rpn(pool, "tasks").out
 

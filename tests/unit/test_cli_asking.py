@@ -83,6 +83,11 @@ TASK = {
     "submittedAt": "2025-10-20T10:30:00.000Z",
     "reason": REFUSED["reason"],
 }
+OVER = TASK | {
+    "taskId": "t-2",
+    "state": "failed",
+    "result": {"success": False, "code": "EXIT", "error": "exit code 7\n\x1b[1moops"},
+}
 JOIN = {
     "id": "0a0b",
     "kind": "join",
@@ -110,7 +115,9 @@ ANSWERS: dict[str, Any] = {
     "GET /api/allocations/x1": REFUSED,
     "GET /api/tasks": {"tasks": [TASK]},
     "GET /api/tasks/t-1": TASK,
-    "DELETE /api/tasks/t-1": {},
+    "DELETE /api/tasks/t-1": TASK,
+    "GET /api/tasks/t-2": OVER,
+    "DELETE /api/tasks/t-2": OVER,
     "POST /api/tasks": {"taskId": "t-1", "submitterId": "cli", "state": "queued"},
     "GET /api/tokens": {"tokens": [JOIN, WALL]},
     "POST /api/tokens": JOIN | {"token": "rpn_join_0a0b_cafe"},
@@ -224,6 +231,14 @@ def test_a_name_that_fits_several_asks_for_more() -> None:
         the_one("device", "desk", [("a-1", ("desk 1",)), ("b-2", ("desk 2",))])
 
 
+def test_a_device_is_excluded_by_its_name(type_: Any, gateway: HTTPServer) -> None:
+    type_("request", "--cpu", "1", "--exclude", "desk", "--exclude", "bbbb")
+    type_("submit", "echo", "--exclude", "lap")
+    needs = [body["requirements"]["exclude"] for _, body in gateway.asked if body]  # type: ignore[attr-defined]
+    assert needs == [["aaaa-1", "bbbb-2"], ["bbbb-2"]]
+    assert type_("submit", "echo", "--exclude", "nobody").exit_code == 2
+
+
 def test_a_request_says_what_it_needs_in_the_units_of_the_wire(type_: Any, gateway: HTTPServer) -> None:
     type_("request", "--cpu", "16", "--mem", "4G", "--label", "zone=a", "--dry-run", "--ttl", "60")
     _, body = gateway.asked[0]  # type: ignore[attr-defined]
@@ -235,18 +250,18 @@ def test_a_request_without_room_tells_why_and_ends_with_1(type_: Any) -> None:
     result = type_("request", "--cpu", "16")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "INSUFFICIENT: not now" in result.stderr
-    assert "nearest: desk, which lacks 800 core-percent" in result.stderr
-    assert "would fit now with: cpu 800" in result.stderr
+    assert "nearest: desk, which lacks 8 cores" in result.stderr
+    assert "would fit now with: 8 cores" in result.stderr
 
 
 @pytest.mark.parametrize("what", ["t-1", "t", "x1"])
 def test_why_names_for_each_device_what_is_missing(type_: Any, what: str) -> None:
     result = type_("why", what)
     assert result.exit_code == 0
-    rows = [line for line in result.stdout.splitlines() if "core-percent" in line]
+    rows = [line for line in result.stdout.splitlines() if "free)" in line]
     assert [row.split()[0] for row in rows] == ["desk", "laptop"]
-    assert "1200 core-percent (400 free)" in rows[0]
-    assert "1600 core-percent (0 free)" in rows[1]
+    assert "12 cores (4 free)" in rows[0]
+    assert "16 cores (0 free)" in rows[1]
 
 
 def test_a_task_is_submitted_with_json_or_text(type_: Any, gateway: HTTPServer) -> None:
@@ -260,6 +275,11 @@ def test_a_task_is_cancelled_in_its_submitters_name(type_: Any, gateway: HTTPSer
     assert type_("cancel", "t-1").exit_code == 0
     asked = [said for said, _ in gateway.asked]  # type: ignore[attr-defined]
     assert asked[-1] == "DELETE /api/tasks/t-1?submitter=me"
+
+
+def test_a_task_that_is_over_is_not_told_to_stop(type_: Any) -> None:
+    assert type_("cancel", "t-1").stderr == "t-1 is told to stop\n"
+    assert type_("cancel", "t-2").stderr == "t-2 is over: failed\n"
 
 
 def test_what_is_not_there_ends_with_4(type_: Any) -> None:

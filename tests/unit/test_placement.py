@@ -104,8 +104,20 @@ def test_a_shortfall_counts_every_device_once_and_says_what_is_near() -> None:
     assert found.reason.code == "INSUFFICIENT"
     assert found.sentence == (
         "not now: of 3 devices 1 (1 cpu) cannot hold it and 2 (1 cpu, 1 memory) are too busy; together they "
-        "could carry 2 % of it; the nearest is A, which lacks 700 core-percent, 7900 MB memory"
+        "could carry 2 % of it; the nearest is A, which lacks 7 cores, 7900 MB memory"
     )
+
+
+def test_where_more_devices_are_asked_for_than_may_serve_the_sentence_says_how_many_there_are() -> None:
+    need = Requirements(cpu=100, devices=2)
+    for free in (800, 10):
+        found = placed(need, [offer("a", free, 800, 800, total=Amounts(800, 800, 800))], requester="x")
+        assert isinstance(found, Shortfall)
+        assert found.sentence == (
+            "never, as the pool is: it asks for 2 devices, and the pool has 1 that may serve it"
+        )
+        assert (found.reason.code, found.reason.change) == ("INFEASIBLE", None)
+        assert sum([*found.filtered.values(), *found.exhausted.values()]) == found.devices == 1
 
 
 def test_what_the_pool_could_never_hold_is_infeasible() -> None:
