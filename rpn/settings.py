@@ -17,10 +17,12 @@ from msgspec import Meta, Struct
 
 from rpn.environ import told
 from rpn.errors import BadSettings
+from rpn.expected import expected
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Duration = Annotated[float, Meta(gt=0, le=31_536_000)]
+Folder = Annotated[str, Meta(min_length=1)]
 PoolName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")]
 
 
@@ -138,7 +140,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     """by which this machine becomes a device at its first start, instead of by `rpn agent join`"""
     server_cert: str = ""
     """PEM: the certificate that the server must show, whoever signed it; best by RPN_SERVER_CERT_FILE"""
-    data_dir: str = msgspec.field(default_factory=default_data_dir)
+    data_dir: Folder = msgspec.field(default_factory=default_data_dir)
     device_id: str = ""
     """by default made at the first start and kept in the data directory"""
     device_name: str = ""
@@ -155,7 +157,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 class UpSettings(Settings, frozen=True, kw_only=True):
     """`rpn up`: a whole pool on this machine. Every other setting goes on to its processes."""
 
-    data_dir: str = msgspec.field(default_factory=default_data_dir)
+    data_dir: Folder = msgspec.field(default_factory=default_data_dir)
     host: str = "127.0.0.1"
     port: Port = 3000
     gateways: Annotated[int, Meta(ge=1, le=64)] = 1
@@ -190,7 +192,7 @@ def load(kind: type[S], environ: Mapping[str, str], **flags: Any) -> S:
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSettings(_named(str(error), kind)) from None
+        raise BadSettings(_named(str(error), kind, values)) from None
 
 
 def variable(field_name: str) -> str:
@@ -198,9 +200,11 @@ def variable(field_name: str) -> str:
     return f"RPN_{field_name.upper()}"
 
 
-def _named(text: str, kind: type[Settings]) -> str:
-    """The validation error `text`, with the setting it is about in front."""
-    for name in kind.__struct_fields__:
-        if f"`$.{name}`" in text:
-            return f"{variable(name)}: {text.split(' - at ')[0]}"
+def _named(text: str, kind: type[Settings], values: Mapping[str, Any]) -> str:
+    """Which setting the validation error `text` is about, what it was given, and what it takes."""
+    for field in msgspec.structs.fields(kind):
+        if f"`$.{field.name}`" in text:
+            return (
+                f"{variable(field.name)}: {values[field.name]!r} cannot be; expected {expected(field.type)}"
+            )
     return text

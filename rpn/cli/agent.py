@@ -132,4 +132,4 @@ agent.add_command(uninstall)
 
 
 def _folder(own: str | None, given: str | None) -> Path:
-    return data_dir_of(own or given)
+    return data_dir_of(given if own is None else own)

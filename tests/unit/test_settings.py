@@ -101,6 +101,29 @@ def test_a_bad_value_names_itself(name: str, value: str) -> None:
         load(GatewaySettings, {name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("RPN_AUTH", "foo", "'foo' cannot be; expected one of open, token"),
+        ("RPN_PORT", "eighty", "'eighty' cannot be; expected a whole number from 0 to 65535"),
+        ("RPN_SILENCE_LIMIT_S", "0", "'0' cannot be; expected a number above 0, at most 31536000"),
+        ("RPN_POOL", "My Pool", "'My Pool' cannot be; expected 1 to 32 of a-z, 0-9 and -"),
+    ],
+)
+def test_a_bad_value_is_told_with_what_would_be_good(name: str, value: str, told: str) -> None:
+    with pytest.raises(BadSettings, match=f"^{name}: {told}$"):
+        load(GatewaySettings, {name: value})
+
+
+@pytest.mark.parametrize("service", [AgentSettings, UpSettings])
+def test_no_folder_at_all_is_not_the_current_one(service: type[Settings]) -> None:
+    for environ, flags in (({"RPN_DATA_DIR": ""}, {}), ({}, {"data_dir": ""})):
+        with pytest.raises(
+            BadSettings, match="RPN_DATA_DIR: '' cannot be; expected a text that is not empty"
+        ):
+            load(service, environ, **flags)
+
+
 def test_what_other_services_are_told_is_none_of_ours() -> None:
     assert load(AgentSettings, {"RPN_PORT": "eighty"}) == AgentSettings()
 
