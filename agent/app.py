@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent import identity, jail, kernel, proc
+from agent import identity, jail, kernel, proc, whereto
 from agent.blob_cache import BlobCache
 from agent.builtins import BUILTINS
 from agent.capabilities import battery, capabilities, offered_commands
@@ -33,7 +33,6 @@ from agent.spawner import Spawner
 from agent.workshop import Workshop
 from rpn.client import credential, trust
 from rpn.client.blobs import Gateway
-from rpn.client.credential import Credential
 from rpn.client.device import Device
 from rpn.client.servers import parse_servers
 from rpn.errors import BadSettings, Unauthorized
@@ -65,11 +64,11 @@ class Agent:
         self._config = config
         self._device_id = identity.device_id(data_dir, chosen=settings.device_id)
         self._device_name = identity.device_name(chosen=settings.device_name)
-        joined = None if settings.token else _joined(data_dir, self._device_id)
+        joined = whereto.joined(settings, self._device_id)
         self._token = joined.token if joined is not None else settings.token
         trust.rely_on(joined.certificate if joined is not None else "")
         self._device = Device(
-            parse_servers(_server(settings, joined)),
+            parse_servers(whereto.server(settings, joined)),
             self._register,
             self._heard,
             on_online=self._online,
@@ -225,22 +224,6 @@ class Agent:
             "running": len(self._runner.attempts),
             "pool_usage": self._pool_usage(),
         }
-
-
-def _joined(data_dir: Path, device_id: str) -> Credential | None:
-    """What `rpn agent join` got, if this device joined a pool. Raises BadSettings."""
-    found = credential.kept(data_dir)
-    if found is not None and found.device_id != device_id:
-        raise BadSettings(
-            f"RPN_DEVICE_ID: {found.device_id} joined the pool, not {device_id}: do that by `rpn agent join`"
-        )
-    return found
-
-
-def _server(settings: AgentSettings, joined: Credential | None) -> str:
-    """Where it joined, unless another server is named."""
-    named = settings.server != AgentSettings().server
-    return settings.server if named or joined is None else joined.server
 
 
 def _spawner_of_this_platform() -> type[Spawner]:

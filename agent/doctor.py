@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from agent import bubblewrap, identity, landlock, seccomp, users
+from agent import bubblewrap, identity, landlock, seccomp, users, whereto
 from agent.config import FILE_NAME, AgentConfig, load_config
 from agent.gpu import GpuProbe
 from agent.platforms import this_platform
+from rpn.client import trust
 from rpn.client.connection import CannotConnect, open_connection
 from rpn.client.servers import parse_servers
 from rpn.errors import BadSettings
@@ -56,14 +57,22 @@ def _folder(data_dir: Path) -> Finding:
 
 
 def _gateways(settings: AgentSettings) -> Iterator[Finding]:
-    for url in parse_servers(settings.server):
-        fault = asyncio.run(_reach(url))
+    try:
+        found = whereto.joined(
+            settings, identity.device_id(Path(settings.data_dir), chosen=settings.device_id)
+        )
+    except (OSError, BadSettings) as error:
+        yield Finding(BAD, str(error))
+        return
+    trust.rely_on(found.certificate if found is not None else "")
+    for url in parse_servers(whereto.server(settings, found)):
+        fault = asyncio.run(_reach(url, settings.token if found is None else found.token))
         yield Finding(BAD, f"{url}: {fault}") if fault else Finding(OK, f"{url} answers")
 
 
-async def _reach(url: str) -> str:
+async def _reach(url: str, token: str) -> str:
     try:
-        connection = await open_connection(url)
+        connection = await open_connection(url, token=token)
     except CannotConnect as error:
         return str(error) or "no answer"
     await connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,11 +15,13 @@ from rpn.client import credential, trust
 from rpn.client.api import Api, Unreachable
 from rpn.client.credential import Credential
 from rpn.errors import BadSettings, NotFound, RPNError, ServerFailed, Unavailable
-from rpn.settings import AgentSettings, load
+from rpn.settings import AgentSettings, default_data_dir, load
 from rpn.tokens import TokenKind, parse_token
 
 log = logging.getLogger(__name__)
 
+BAD_START, UNREACHABLE, REFUSED = 2, 3, 4
+"""exit statuses, as all of `rpn` has them"""
 AGAIN_S = 2.0
 """how long until a pool is asked again that did not answer"""
 
@@ -28,8 +31,7 @@ def join(settings: AgentSettings, join_token: str, *, pin: str = "") -> tuple[Cr
 
     With a `pin` the server is told by the fingerprint of its certificate, from now on.
     """
-    if parse_token(join_token).kind is not TokenKind.JOIN:
-        raise BadSettings("this is no join token: `rpn token create join` makes one")
+    _check_kind(join_token)
     data_dir = Path(settings.data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -46,6 +48,16 @@ def join(settings: AgentSettings, join_token: str, *, pin: str = "") -> tuple[Cr
         return found, credential.keep(data_dir, found)
     except OSError as error:
         raise ServerFailed(f"{device_id} joined, but its credential cannot be kept: {error}") from None
+
+
+def _check_kind(join_token: str) -> None:
+    """Raises BadSettings for what no pool would take."""
+    try:
+        kind = parse_token(join_token).kind
+    except RPNError as error:
+        raise BadSettings(str(error)) from None
+    if kind is not TokenKind.JOIN:
+        raise BadSettings("this is no join token: `rpn token create join` makes one")
 
 
 def _certificate(server: str, pin: str) -> str:
@@ -78,17 +90,33 @@ async def join_when_possible(settings: AgentSettings, stop: asyncio.Event) -> No
 
 
 def main() -> int:
-    """Join; returns the exit code: 0 when this machine is a device of the pool, 2 when it is not."""
+    """Join; returns the exit status, 0 when this machine is a device of the pool."""
     pin = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         found, path = join(load(AgentSettings, os.environ), sys.stdin.readline().strip(), pin=pin)
     except RPNError as error:
         print(f"rpn agent: {error}", file=sys.stderr)
-        return 2
+        return status_of(error)
     bound = "a key of its own" if found.private_key else "a token without a key (docs/security.md)"
     print(f"this machine is device {found.device_id} now; {path} holds {bound}")
-    print("start it with `rpn agent`, or let `rpn agent install` do that at every start of the machine")
+    at = _folder_flag(found_in=path.parent)
+    print(
+        f"start it with `rpn agent{at}`, or let `rpn agent install{at}` do that at every start of the machine"
+    )
     return 0
+
+
+def status_of(error: RPNError) -> int:
+    """As every command ends: 3 where no gateway answers, 4 where the pool refuses, else 2."""
+    if isinstance(error, Unreachable):
+        return UNREACHABLE
+    return BAD_START if isinstance(error, (BadSettings, ServerFailed)) else REFUSED
+
+
+def _folder_flag(*, found_in: Path) -> str:
+    """What finds the credential again, where the folder is not this user's own."""
+    usual = found_in == Path(default_data_dir())
+    return "" if usual else f" --data-dir {shlex.quote(str(found_in))}"
 
 
 if __name__ == "__main__":

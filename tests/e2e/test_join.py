@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rpn.client.servers import parse_servers
 from rpn.tokens import TokenKind, make_token
 from tests.e2e.conftest import Locked
 from tests.support.cluster import clean_environment
@@ -94,12 +95,32 @@ async def test_an_agent_whose_join_token_is_no_good_ends(guarded: Locked, tmp_pa
         assert not (tmp_path / "credential.json").exists()
 
 
+async def test_a_join_that_fails_ends_as_every_command_does(guarded: Locked, tmp_path: Path) -> None:
+    used = make_token(TokenKind.JOIN).text
+    words = ("--data-dir", str(tmp_path))
+    status, out = await rpn("agent", "join", "127.0.0.1:9", *words, said=used)
+    assert (status, "no gateway answers" in out) == (3, True), out
+    async with guarded(rest_rate_limit=0) as pool:
+        status, out = await rpn("agent", "join", pool.gateway().url, *words, said=used)
+        assert status == 4, out
+
+
+async def test_the_doctor_asks_where_the_agent_joined(guarded: Locked, tmp_path: Path) -> None:
+    async with guarded(rest_rate_limit=0) as pool:
+        url, words = pool.gateway().url, ("--data-dir", str(tmp_path))
+        await rpn("agent", "join", url, *words, said=(await pool.token("join"))["token"])
+        _, out = await rpn("agent", "doctor", *words)
+        server = json.loads((tmp_path / "credential.json").read_text())["server"]
+        assert f"{parse_servers(server)[0]} answers" in out, out
+
+
 async def _out(data_dir: Path) -> str:
     device_id = (data_dir / "agent-id").read_text().strip()
     path = data_dir / "credential.json"
     return (
         f"this machine is device {device_id} now; {path} holds a key of its own\n"
-        "start it with `rpn agent`, or let `rpn agent install` do that at every start of the machine\n"
+        f"start it with `rpn agent --data-dir {data_dir}`, or let `rpn agent install --data-dir {data_dir}` "
+        "do that at every start of the machine\n"
     )
 
 
