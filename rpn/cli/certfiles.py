@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 import socket
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,6 +30,12 @@ class CertFiles(NamedTuple):
             return self.cert.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise BadSettings(f"RPN_TLS_CERT: {error}") from None
+
+    def flags(self, data_dir: Path) -> str:
+        """What has `rpn up` use them again: a name for those that it did not make itself."""
+        if self.cert.parent == data_dir:
+            return "--tls"
+        return f"--tls-cert {shlex.quote(str(self.cert))} --tls-key {shlex.quote(str(self.key))}"
 
 
 def cert_files(data_dir: Path, address: str | None) -> CertFiles:

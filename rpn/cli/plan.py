@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from rpn.cli.process import module_command
 from rpn.cli.readiness import all_ready
 from rpn.cli.supervisor import Stage
 from rpn.client.trust import fingerprint
+from rpn.settings import UpSettings, default_data_dir
 from rpn.store.embedded import EmbeddedServer
 from rpn.tether import tethered
 
@@ -107,7 +109,8 @@ class Plan:
     def _how_to_join(self) -> list[str]:
         address = far(self.host)
         if address is None:
-            return ["RPN_AUTH=token rpn up --host 0.0.0.0   (here: now only this machine reaches the pool)"]
+            again = f"RPN_AUTH=token rpn up --host 0.0.0.0{self._in_force()}"
+            return [f"{again}   (here: now only this machine reaches the pool)"]
         there = netloc(address, self.ports[0])
         if self.keys is None:
             return [f"rpn agent --server ws{self._s}://{there}/ws   (there)"]
@@ -119,6 +122,19 @@ class Plan:
             f"{self._known}rpn token create join {asked}   (here: prints a token)",
             f"rpn agent join {pinned} && rpn agent   (there: asks for it)",
         ]
+
+    def _in_force(self) -> str:
+        """The flags that make it this very pool again, but for its address."""
+        flags = []
+        if self.ports[0] != UpSettings().port:
+            flags.append(f"--port {self.ports[0]}")
+        if len(self.ports) > 1:
+            flags.append(f"--gateways {len(self.ports)}")
+        if self.data_dir != Path(default_data_dir()):
+            flags.append(f"--data-dir {shlex.quote(str(self.data_dir))}")
+        if self.certificate is not None:
+            flags.append(self.certificate.flags(self.data_dir))
+        return "".join(f" {flag}" for flag in flags)
 
     def _scheduler(self, redis_url: str) -> Stage:
         environ = with_flags(self.environ, {"redis_url": redis_url})

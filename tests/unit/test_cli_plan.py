@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rpn.cli.certfiles import CertFiles, cert_files
 from rpn.cli.keeper import Program
 from rpn.cli.keyfiles import key_files
 from rpn.cli.plan import Plan
+from rpn.settings import default_data_dir
 
 
 def plan(**changes: Any) -> Plan:
@@ -83,3 +85,16 @@ def test_the_network_is_told_where_it_finds_the_pool() -> None:
     told = dict(plan(host="192.0.2.7", lan=True).welcome())
     assert told["On this network"][0] == "http://192.0.2.7:3000/"
     assert "On this network" not in dict(plan(host="192.0.2.7").welcome())
+
+
+def test_what_another_machine_needs_keeps_what_is_in_force(tmp_path: Path) -> None:
+    keeps = "RPN_AUTH=token rpn up --host 0.0.0.0 --port 3400 --gateways 2 "
+    known = plan(data_dir=tmp_path, ports=[3400, 3401], certificate=cert_files(tmp_path, None))
+    hint = dict(known.welcome())["Add a machine"][0]
+    assert hint.startswith(f"{keeps}--data-dir {tmp_path} --tls ")
+    assert CertFiles(Path("/c"), Path("/k")).flags(tmp_path) == "--tls-cert /c --tls-key /k"
+
+
+def test_what_is_as_always_needs_no_flag() -> None:
+    hint = dict(plan(data_dir=Path(default_data_dir())).welcome())["Add a machine"][0]
+    assert hint.startswith("RPN_AUTH=token rpn up --host 0.0.0.0   (")
