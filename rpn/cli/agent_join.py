@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from rpn.cli.flags import with_flags
 from rpn.cli.process import module_command
-from rpn.errors import BadSettings
+from rpn.cli.questions import token_in
 
 
 @click.command()
@@ -50,7 +49,9 @@ def join(
 
     url = url or search_to_join(pinned=bool(pin))
     parse_servers(url)  # a bad address is told before a token is asked for
-    environ = with_flags(os.environ, {"server": url, "data_dir": data_dir or given, **flags})
+    environ = with_flags(
+        os.environ, {"server": url, "data_dir": given if data_dir is None else data_dir, **flags}
+    )
     environ.pop("RPN_TOKEN", None)
     environ.pop("RPN_TOKEN_FILE", None)
     command = module_command("agent.join")  # what makes a device is the agent's business
@@ -66,7 +67,4 @@ def _join_token(file: str | None) -> str:
         if sys.stdin.isatty():
             return str(click.prompt("Join token", hide_input=True, err=True)).strip()
         return sys.stdin.readline().strip()
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"--token-file: {error}") from None
+    return token_in(file)

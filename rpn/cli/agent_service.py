@@ -57,11 +57,13 @@ def uninstall(system: bool, dry_run: bool) -> None:
       rpn agent uninstall
     """
     service = _service(system, {})
-    if dry_run:
-        _show(service, service.end)
-        return
     if service.path is not None and not service.path.exists():
         raise ServerFailed(f"nothing is installed: there is no {service.path}")
+    if dry_run:
+        _show_commands(service.end)
+        if service.path is not None:
+            click.echo(f"{service.path} would be removed")
+        return
     _run(service.end)
     if service.path is not None:
         service.path.unlink()
@@ -100,6 +102,10 @@ def _whole(name: str, value: str) -> str:
 def _show(service: services.Service, commands: list[list[str]]) -> None:
     if service.path is not None:
         click.echo(f"{service.path}:\n\n{service.text}")
+    _show_commands(commands)
+
+
+def _show_commands(commands: list[list[str]]) -> None:
     for command in commands:
         click.echo("$ " + shlex.join(command))
 

@@ -15,6 +15,7 @@ import click
 from rpn.cli.flags import with_flags
 from rpn.cli.process import module_command
 from rpn.cli.server_extra import require_server_extra
+from rpn.errors import BadSettings
 from rpn.settings import StoreSettings, UpSettings, load
 
 Command = Callable[..., Any]
@@ -67,18 +68,24 @@ def _work(arguments: list[str], where: dict[str, str | None]) -> None:
     environ = with_flags(os.environ, {key: where[key] for key in ("redis_url", "pool")})
     with ExitStack() as running:
         if not (environ.get("RPN_REDIS_URL") or environ.get("RPN_REDIS_URL_FILE")):
-            environ["RPN_REDIS_URL"] = _kept_by_up(where["data_dir"], running)
+            environ["RPN_REDIS_URL"] = _kept_by_up(where["data_dir"], running, anew=arguments[0] == "restore")
         load(StoreSettings, environ)  # a bad setting is told before anything starts
         command = [*module_command("rpn.store.backup"), *arguments]
         status = subprocess.run(command, env=environ, check=False).returncode  # noqa: S603 - no shell
     sys.exit(status)
 
 
-def _kept_by_up(data_dir: str | None, running: ExitStack) -> str:
-    """The server of `rpn up`; started for as long as this takes if it does not run."""
+def _kept_by_up(data_dir: str | None, running: ExitStack, *, anew: bool) -> str:
+    """The server of `rpn up`; started for as long as this takes if it does not run.
+
+    Unless a pool may begin `anew` there, raises BadSettings where there is none.
+    """
     from rpn.store.embedded import EmbeddedServer
 
-    server = EmbeddedServer(Path(load(UpSettings, os.environ, data_dir=data_dir).data_dir).expanduser())
+    folder = Path(load(UpSettings, os.environ, data_dir=data_dir).data_dir).expanduser()
+    server = EmbeddedServer(folder)
+    if not (anew or server.log_path.parent.exists()):
+        raise BadSettings(f"there is no pool in {folder}: name its folder by --data-dir (RPN_DATA_DIR)")
     if not server.ready():
         running.enter_context(server)
     return server.url

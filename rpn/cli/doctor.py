@@ -144,6 +144,6 @@ def _answered(url: str, token: str, address: tuple[str, int]) -> Finding:
         return Finding(
             subject, False, f"{error} ({error.code})", "its log tells more; `rpn health` asks again"
         )
-    return Finding(
-        subject, True, f"{told.get('service')} {told.get('version')}, {told.get('devices')} devices"
-    )
+    count = told.get("devices")
+    devices = f"{count} device" if count == 1 else f"{count} devices"
+    return Finding(subject, True, f"{told.get('service')} {told.get('version')}, {devices}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from rpn.errors import BadSettings
 
 if TYPE_CHECKING:
     from rpn.client.api import Api
@@ -44,9 +46,15 @@ def place(server: str | None, token_file: str | None) -> tuple[str, str]:
     from rpn.client.servers import told_server, told_token
 
     logging.getLogger("rpn").addHandler(logging.NullHandler())  # the screen tells people
-    if token_file is not None:
-        os.environ["RPN_TOKEN_FILE"] = token_file
-    return server or told_server(), told_token()
+    return server or told_server(), told_token() if token_file is None else token_in(token_file)
+
+
+def token_in(file: str) -> str:
+    """The token that the file of `--token-file` holds. Raises BadSettings."""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"--token-file: {error}") from None
 
 
 def answers_json(command: Command) -> Command:

@@ -104,7 +104,9 @@ def needs_of(
 @needs_options
 @click.option("--devices", type=click.IntRange(1, 1000), help="exactly so many devices, an equal share each")
 @click.option("--spread", is_flag=True, help="the emptiest devices first, not the fullest")
-@click.option("--ttl", type=float, metavar="SECONDS", help="how long it is held unless renewed")
+@click.option(
+    "--ttl", type=click.FloatRange(min=0.1), metavar="SECONDS", help="how long it is held unless renewed"
+)
 @click.option("--dry-run", is_flag=True, help="tell what would be reserved now, and reserve nothing")
 @answers_json
 @asks_pool

@@ -41,6 +41,12 @@ def test_what_was_saved_comes_back_elsewhere(data_dir: Path, tmp_path: Path) -> 
         assert client.hgetall(Keys("default").devices) == {b"a": b"x"}
 
 
+def test_a_backup_of_no_pool_makes_none(tmp_path: Path) -> None:
+    saved = rpn("backup", str(tmp_path / "file"), "--data-dir", str(tmp_path / "typo"))
+    assert (saved.returncode, "there is no pool in" in saved.stderr) == (2, True), saved.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_backup_goes_through_a_pipe(data_dir: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -P -m rpn.cli backup - --data-dir {data_dir} | "
     command += f"{sys.executable} -P -m rpn.cli restore - --data-dir {tmp_path / 'new'}"

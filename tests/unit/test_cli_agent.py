@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plistlib
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,17 @@ def test_what_would_be_installed_can_be_seen_first(tmp_path: Path) -> None:
     shown = CliRunner().invoke(agent, flags, env={"HOME": str(tmp_path)}).output
     assert '"agent" "--name=attic" "--server=ws://desk:3000/ws"' in shown
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd's files")
+def test_what_would_be_uninstalled_can_be_seen_first(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    done = CliRunner().invoke(agent, ["uninstall", "--dry-run"], env=environ)
+    assert "nothing is installed" in str(done.exception)
+    unit = tmp_path / ".config/systemd/user/rpn-agent.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Unit]")
+    shown = CliRunner().invoke(agent, ["uninstall", "--dry-run"], env=environ).output
+    assert f"{unit} would be removed" in shown
+    assert "[Service]" not in shown
+    assert unit.exists()

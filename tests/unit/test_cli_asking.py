@@ -326,6 +326,25 @@ def test_where_nobody_answers_the_next_thing_to_try_is_told(type_: Any) -> None:
     assert "`rpn up`" in result.stderr
 
 
+def test_a_token_file_that_is_not_there_is_named_by_its_flag(type_: Any) -> None:
+    result = type_("devices", "--token-file", "/nope")
+    assert (result.exit_code, "--token-file: " in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("ttl", ["0", "-3"])
+def test_a_time_that_cannot_be_is_typed_wrongly(type_: Any, gateway: HTTPServer, ttl: str) -> None:
+    assert type_("request", "--cpu", "1", "--ttl", ttl).exit_code == 2
+    assert gateway.asked == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 device\n"), (2, "2 devices\n")])
+def test_the_doctor_counts_devices(
+    type_: Any, monkeypatch: pytest.MonkeyPatch, count: int, told: str
+) -> None:
+    monkeypatch.setitem(ANSWERS, "GET /", {"service": "pool", "version": "1", "devices": count})
+    assert f"pool 1, {told}" in type_("doctor").stdout
+
+
 def test_the_settings_that_differ_are_shown_without_secrets(type_: Any) -> None:
     result = type_("config", "show", RPN_REDIS_URL="redis://:hunter2@db/0")
     assert "RPN_REDIS_URL" in result.stdout
