@@ -110,7 +110,7 @@ def status_of(error: RPNError) -> int:
     """As every command ends: 3 where no gateway answers, 4 where the pool refuses, else 2."""
     if isinstance(error, Unreachable):
         return UNREACHABLE
-    return BAD_START if isinstance(error, (BadSettings, ServerFailed)) else REFUSED
+    return BAD_START if isinstance(error, (BadSettings, ServerFailed, trust.WrongCertificate)) else REFUSED
 
 
 def _folder_flag(*, found_in: Path) -> str:
