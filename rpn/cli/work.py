@@ -15,7 +15,7 @@ import click
 
 from rpn.cli.explain import outcome
 from rpn.cli.present import as_json, note, plain_lines
-from rpn.cli.questions import answers_json, asks_pool, at_pool, place
+from rpn.cli.questions import answers_json, asks_pool, at_pool, named, place
 from rpn.cli.reserve import needs_of, needs_options
 from rpn.cli.tasks import FINAL, end_with
 
@@ -41,7 +41,7 @@ _EXIT_CODE = re.compile(r"exit code (\d+)")
 @click.option(
     "--priority", type=click.IntRange(-100, 100), default=0, help="-100 to 100; higher runs earlier"
 )
-@click.option("--timeout", type=float, metavar="SECONDS", help="longest run")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="longest run")
 @click.option("--id", "task_id", metavar="ID", help="the same id never runs a second task")
 @click.option("--submitter", default="cli", show_default=True, help="in whose name")
 @click.option("--wait", is_flag=True, help="wait for the end, and show the result")
@@ -75,10 +75,16 @@ def submit(
         "data": {"command": command, "input": _input(input)},
         "priority": priority,
     }
+    if task_id is not None:
+        named("task", task_id)
     task |= {name: value for name, value in (("id", task_id), ("timeout", timeout)) if value is not None}
     answer = api.post("api", "tasks", body=task)
-    while wait and answer["state"] not in FINAL:
-        answer = api.get("api", "tasks", answer["taskId"], submitter=submitter, wait=WAIT_S)
+    try:
+        while wait and answer["state"] not in FINAL:
+            answer = api.get("api", "tasks", answer["taskId"], submitter=submitter, wait=WAIT_S)
+    except KeyboardInterrupt:
+        note(f"{answer['taskId']} goes on: `rpn why` and its id tell how it is, `rpn cancel` stops it")
+        sys.exit(INTERRUPTED)
     if json_wanted:
         as_json(answer)
     elif wait:
@@ -131,7 +137,7 @@ def _piped() -> str | None:
 @click.option("--out", "folder", type=click.Path(file_okay=False), help="folder for the files it writes")
 @click.option("--result", "outputs", multiple=True, metavar="NAME", help="a file it writes; may be repeated")
 @needs_options
-@click.option("--timeout", type=float, metavar="SECONDS", help="longest run")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="longest run")
 @at_pool
 @click.argument("command")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)

@@ -13,9 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rpn import cli
-from rpn.cli.explain import outcome
 from rpn.cli.questions import the_one
-from rpn.cli.tasks import _news
+from rpn.client.api import Api
 
 DESK = {
     "id": "aaaa-1",
@@ -271,6 +270,24 @@ def test_a_task_is_submitted_with_json_or_text(type_: Any, gateway: HTTPServer) 
     assert inputs == [{"n": 3}, "hello"]
 
 
+def test_who_waits_no_longer_is_told_which_task_goes_on(
+    type_: Any, gateway: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*path: str, **query: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Api, "get", interrupted)
+    done = type_("submit", "echo", "--wait")
+    assert done.exit_code == 130
+    assert done.stderr.startswith("t-1 goes on: ")
+
+
+@pytest.mark.parametrize("words", [("--timeout", "0"), ("--timeout", "-3"), ("--id", "")])
+def test_what_can_be_no_task_is_wrong_usage(type_: Any, gateway: HTTPServer, words: tuple[str, ...]) -> None:
+    assert type_("submit", "echo", *words).exit_code == 2
+    assert not gateway.asked  # type: ignore[attr-defined]
+
+
 def test_a_task_is_cancelled_in_its_submitters_name(type_: Any, gateway: HTTPServer) -> None:
     assert type_("cancel", "t-1").exit_code == 0
     asked = [said for said, _ in gateway.asked]  # type: ignore[attr-defined]
@@ -367,16 +384,3 @@ def test_every_command_has_a_help_with_an_example(type_: Any) -> None:
         result = type_(name, "--help")
         assert result.exit_code == 0, name
         assert "Example:" in result.stdout, name
-
-
-def test_a_failure_of_several_lines_is_shown_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    outcome({"code": "EXIT", "error": "exit code 7\noops\x1b[2J"})
-    assert capsys.readouterr().err == "EXIT: exit code 7\noops\N{REPLACEMENT CHARACTER}[2J\n"
-
-
-@pytest.mark.parametrize(
-    ("shown", "tail", "news"),
-    [("", "abc", "abc"), ("ab", "abc", "c"), ("abc", "bcd", "d"), ("abc", "xyz", "xyz"), ("abc", "abc", "")],
-)
-def test_a_followed_log_shows_each_piece_once(shown: str, tail: str, news: str) -> None:
-    assert _news(shown, tail) == news
