@@ -21,7 +21,7 @@ from gateway.drain import drain, give_notice
 from gateway.endpoint import Endpoint
 from gateway.errands import Errands
 from gateway.extensions import Extensions
-from gateway.http import Rest
+from gateway.http import SOCKET_PATH, Rest
 from gateway.hub import Hub
 from gateway.metrics import Counters, Exposition, GatewayCollector, Gauges
 from gateway.newsagent import Newsagent
@@ -161,7 +161,7 @@ class Gateway:
 
         async def route(scope: Scope, receive: Receive, send: Send) -> None:
             """A WebSocket takes the short way: a herd of them would wait in line for Starlette's layers."""
-            to_socket = scope["type"] == "websocket" and scope["path"] == "/ws"
+            to_socket = scope["type"] == "websocket" and scope["path"] == SOCKET_PATH
             await (endpoint if to_socket else app)(scope, receive, send)
 
         return route

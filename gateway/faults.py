@@ -27,6 +27,7 @@ ANSWERS: dict[type[RPNError], Answer] = {
     errors.BlobMismatch: Answer(409),
     errors.NotFound: Answer(404),
     errors.MethodNotAllowed: Answer(405),
+    errors.UpgradeRequired: Answer(426),
     errors.NotRegistered: Answer(403),
     errors.WrongDevice: Answer(403),
     errors.NotAccepted: Answer(403),

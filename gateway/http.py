@@ -19,11 +19,14 @@ from gateway.page import page, qr_code
 from gateway.roles import Action
 from gateway.toll import Toll
 from gateway.voices import discreet
-from rpn.errors import MethodNotAllowed, NotFound
+from rpn.errors import MethodNotAllowed, NotFound, UpgradeRequired
 from rpn.replica import Replica
 from rpn.settings import GatewaySettings
 from rpn.store.follower import Follower
 from rpn.store.rates import Rates
+
+SOCKET_PATH = "/ws"
+"""where WebSockets come in: `gateway.app` takes them before they get here"""
 
 
 class Rest:
@@ -53,6 +56,7 @@ class Rest:
             Route("/api/stats", self.guard(self._stats), methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
             Route("/livez", self._livez, methods=["GET"]),
+            Route("/ui", _to_page, methods=["GET"], include_in_schema=False),
             Route("/ui/qr.svg", self.guard(qr_code), methods=["POST"]),
             page(),
         ]
@@ -64,6 +68,9 @@ class Rest:
         if status == 405 or (methods and request.method not in methods):
             refused = MethodNotAllowed(f"{request.method} is not for {request.url.path}")
             return error_response(refused, headers={"Allow": ", ".join(methods)})
+        if request.scope["path"] == SOCKET_PATH:
+            refusal = UpgradeRequired("connect here with a WebSocket")
+            return error_response(refusal, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
         return error_response(NotFound(f"there is nothing at {request.url.path}"))
 
     async def on_error(self, request: Request, error: Exception) -> Response:
@@ -107,6 +114,11 @@ def _methods(request: Request) -> list[str]:
     routes = [route for route in there if isinstance(route, Route)]
     methods = {method for route in routes for method in route.methods or ()}
     return sorted(methods or ({"GET", "HEAD"} if there else ()))
+
+
+async def _to_page(request: Request) -> Response:
+    """Where people leave out the last slash."""
+    return RedirectResponse("ui/", status_code=302)
 
 
 def _or_page(handler: Handler) -> Handler:

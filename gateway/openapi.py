@@ -70,11 +70,11 @@ def openapi(routes: Iterable[BaseRoute], *, guarded: bool, limits: dict[str, flo
 
 
 def served_by(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """(method, path) of all that is there; a GET answers HEAD as well, without a word about it."""
+    """(method, path) of all that is to be known; a GET answers HEAD as well, without a word about it."""
     for route in routes:
         if isinstance(route, Mount):
             yield "GET", f"{route.path}/"
-        elif isinstance(route, Route):
+        elif isinstance(route, Route) and route.include_in_schema:
             path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
             for method in sorted(route.methods or ()):
                 if method != "HEAD" or f"HEAD {path}" in OPERATIONS:

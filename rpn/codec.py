@@ -42,6 +42,8 @@ pack_record = _record.encode
 
 _WHOLE = re.compile(r"Expected `int[^`]*`, got `float`")
 """that may be a whole number all the same, written as 3.0"""
+_CUT_SHORT = "Input data was truncated"
+"""msgspec's words, for `foo` too: it begins like `false`"""
 _REQUIREMENTS = re.compile(r"at `\$(\[\d+\])?(\.task)?\.requirements")
 """where a validation error says it is, alone or in a list of messages"""
 
@@ -67,10 +69,8 @@ def decode_from_client(data: str | bytes) -> FromClient | list[FromClient]:
         if _REQUIREMENTS.search(text):
             raise BadRequirements(text) from None
         raise BadMessage(text) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadMessage(str(error)) from None
-    except RecursionError:
-        raise BadMessage("nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(data, error) from None
 
 
 def decode_body(kind: type[T], data: bytes) -> T:
@@ -83,7 +83,19 @@ def decode_body(kind: type[T], data: bytes) -> T:
             return decode_body(kind, whole)
         raise (BadRequirements if _REQUIREMENTS.search(text) else BadMessage)(text) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadMessage(str(error)) from None
+        raise _no_json(data, error) from None
+
+
+def _no_json(data: str | bytes, error: Exception) -> BadMessage:
+    """What is wrong with `data`, in words of those who sent it."""
+    if not data.strip():
+        return BadMessage("nothing was sent: expected JSON")
+    if isinstance(error, RecursionError):
+        return BadMessage("nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return BadMessage("not UTF-8")
+    text = str(error)
+    return BadMessage("not JSON, or it ends too early" if text == _CUT_SHORT else text)
 
 
 def _with_whole_numbers(data: str | bytes) -> bytes:

@@ -2,7 +2,8 @@
 
     RPNError
     ├── BadInput            the other side said something we cannot take
-    │   ├── BadMessage, BadRequirements, TextOnly, BlobMismatch, NotFound, MethodNotAllowed
+    │   ├── BadMessage, BadRequirements, TextOnly, BlobMismatch, NotFound, MethodNotAllowed,
+    │   │   UpgradeRequired
     ├── NotAllowed          well said, but not by this connection or not now
     │   ├── NotRegistered, WrongDevice, NotAccepted, Unauthorized, Forbidden, BadOrigin, BadHost
     ├── Conflict            it contradicts what is already there
@@ -67,6 +68,12 @@ class MethodNotAllowed(BadInput):
     """The route exists, but not for this method."""
 
     code = "METHOD_NOT_ALLOWED"
+
+
+class UpgradeRequired(BadInput):
+    """The route is for WebSockets, and this is a plain request."""
+
+    code = "UPGRADE_REQUIRED"
 
 
 class NotAllowed(RPNError):

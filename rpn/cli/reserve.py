@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from functools import wraps
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,6 +33,14 @@ class Labels(click.ParamType):  # type: ignore[type-arg]
         if not separator or not key:
             self.fail(f"{value!r} is not KEY=VALUE", param, ctx)
         return key, text
+
+
+class Seconds(click.FloatRange):
+    """A time that ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        return seconds if isfinite(seconds) else self.fail(f"{value} is no time", param, ctx)
 
 
 def needs_options(command: Any) -> Any:
@@ -104,9 +113,7 @@ def needs_of(
 @needs_options
 @click.option("--devices", type=click.IntRange(1, 1000), help="exactly so many devices, an equal share each")
 @click.option("--spread", is_flag=True, help="the emptiest devices first, not the fullest")
-@click.option(
-    "--ttl", type=click.FloatRange(min=0.1), metavar="SECONDS", help="how long it is held unless renewed"
-)
+@click.option("--ttl", type=Seconds(min=0.1), metavar="SECONDS", help="how long it is held unless renewed")
 @click.option("--dry-run", is_flag=True, help="tell what would be reserved now, and reserve nothing")
 @answers_json
 @asks_pool

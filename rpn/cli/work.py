@@ -16,7 +16,7 @@ import click
 from rpn.cli.explain import outcome
 from rpn.cli.present import as_json, note, plain_lines
 from rpn.cli.questions import answers_json, asks_pool, at_pool, named, place
-from rpn.cli.reserve import needs_of, needs_options
+from rpn.cli.reserve import Seconds, needs_of, needs_options
 from rpn.cli.tasks import FINAL, end_with
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _EXIT_CODE = re.compile(r"exit code (\d+)")
 @click.option(
     "--priority", type=click.IntRange(-100, 100), default=0, help="-100 to 100; higher runs earlier"
 )
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="longest run")
+@click.option("--timeout", type=Seconds(0, min_open=True), metavar="SECONDS", help="longest run")
 @click.option("--id", "task_id", metavar="ID", help="the same id never runs a second task")
 @click.option("--submitter", default="cli", show_default=True, help="in whose name")
 @click.option("--wait", is_flag=True, help="wait for the end, and show the result")
@@ -137,7 +137,7 @@ def _piped() -> str | None:
 @click.option("--out", "folder", type=click.Path(file_okay=False), help="folder for the files it writes")
 @click.option("--result", "outputs", multiple=True, metavar="NAME", help="a file it writes; may be repeated")
 @needs_options
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="longest run")
+@click.option("--timeout", type=Seconds(0, min_open=True), metavar="SECONDS", help="longest run")
 @at_pool
 @click.argument("command")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)

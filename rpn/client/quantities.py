@@ -6,6 +6,7 @@ import re
 from math import ceil
 
 from rpn.errors import BadRequirements
+from rpn.model import LARGEST
 
 MB = 2**20
 CORE_PERCENT = 100
@@ -49,6 +50,8 @@ def core_percent(cores: float) -> int:
 
 
 def _whole(value: float, said: object) -> int:
-    if not 0 <= value <= 2**53:
+    if not value >= 0:
         raise BadRequirements(f"{said!r} is no amount: expected 0 or more")
+    if value > LARGEST:
+        raise BadRequirements(f"{said!r} is more than can be asked for")
     return ceil(value)

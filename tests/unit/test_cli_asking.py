@@ -282,7 +282,7 @@ def test_who_waits_no_longer_is_told_which_task_goes_on(
     assert done.stderr.startswith("t-1 goes on: ")
 
 
-@pytest.mark.parametrize("words", [("--timeout", "0"), ("--timeout", "-3"), ("--id", "")])
+@pytest.mark.parametrize("words", [("--timeout", "0"), ("--timeout", "nan"), ("--id", "")])
 def test_what_can_be_no_task_is_wrong_usage(type_: Any, gateway: HTTPServer, words: tuple[str, ...]) -> None:
     assert type_("submit", "echo", *words).exit_code == 2
     assert not gateway.asked  # type: ignore[attr-defined]
@@ -348,7 +348,7 @@ def test_a_token_file_that_is_not_there_is_named_by_its_flag(type_: Any) -> None
     assert (result.exit_code, "--token-file: " in result.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("ttl", ["0", "-3"])
+@pytest.mark.parametrize("ttl", ["0", "-3", "nan", "inf"])
 def test_a_time_that_cannot_be_is_typed_wrongly(type_: Any, gateway: HTTPServer, ttl: str) -> None:
     assert type_("request", "--cpu", "1", "--ttl", ttl).exit_code == 2
     assert gateway.asked == []  # type: ignore[attr-defined]

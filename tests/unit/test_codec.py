@@ -297,3 +297,24 @@ def test_a_deep_nest_beside_such_a_number_is_an_error_as_any() -> None:
     body = f'{{"id":"t","type":"x","submitterId":"a","priority":3.0,"data":{{"n":{nest}}}}}'
     with pytest.raises(BadMessage):
         codec.decode_body(Task, body.encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "nothing was sent: expected JSON"),
+        (b" \n", "nothing was sent: expected JSON"),
+        (b"foo", "not JSON, or it ends too early"),
+        (b'{"id":"t"', "not JSON, or it ends too early"),
+        (b'{"type":"\xff"}', "not UTF-8"),
+        (b'{"x":' + b"[" * 100_000, "nested too deeply"),
+        (b"nope", "JSON is malformed: invalid character (byte 4)"),
+    ],
+)
+def test_what_is_no_json_is_told_in_words_of_those_who_sent_it(data: bytes, told: str) -> None:
+    with pytest.raises(BadMessage) as refused:
+        codec.decode_body(Task, data)
+    assert str(refused.value) == told
+    with pytest.raises(BadMessage) as refused:
+        codec.decode_from_client(data)
+    assert str(refused.value) == told

@@ -185,6 +185,8 @@ async def test_before_the_first_snapshot_there_is_no_answer(site: Site) -> None:
         ("GET", "/ui/../app.py", 404, "NOT_FOUND"),
         ("POST", "/api/devices", 405, "METHOD_NOT_ALLOWED"),
         ("DELETE", "/", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/ws", 426, "UPGRADE_REQUIRED"),
+        ("POST", "/ws", 426, "UPGRADE_REQUIRED"),
     ],
 )
 async def test_what_is_not_there_is_told_as_json(
@@ -192,6 +194,12 @@ async def test_what_is_not_there_is_told_as_json(
 ) -> None:
     answer = await site.call(path, method)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_the_page_is_found_without_its_last_slash(site: Site) -> None:
+    answer = await site.call("/ui")
+    assert (answer.status_code, answer.headers["location"]) == (302, "ui/")
+    assert (await site.call("/ui/")).status_code == 200
 
 
 async def test_a_bug_is_told_as_one_and_no_more(site: Site) -> None:

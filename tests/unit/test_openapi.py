@@ -32,6 +32,7 @@ NOT_BY_REST = {
     errors.ObserverLimit,
     errors.TooManyErrors,
     errors.MethodNotAllowed,
+    errors.UpgradeRequired,
     *errors.Ended.__subclasses__(),
 } - {errors.Slow}
 """what only a connection can cause; a method that is not there belongs to no operation"""

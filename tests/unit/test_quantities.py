@@ -41,3 +41,10 @@ def test_cores_are_counted_in_percent_of_one() -> None:
 def test_fewer_than_no_cores_are_refused() -> None:
     with pytest.raises(BadRequirements):
         core_percent(-1)
+
+
+def test_more_than_the_protocol_can_say_is_told_so() -> None:
+    with pytest.raises(BadRequirements, match="1e\\+308 is more than can be asked for"):
+        core_percent(1e308)
+    with pytest.raises(BadRequirements, match="nan is no amount"):
+        core_percent(float("nan"))
