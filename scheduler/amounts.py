@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from rpn.model import Requirements, Share
 
+UNITS = {"cpu": "cores", "memory": "MB memory", "storage": "MB storage", "gpu": "GPU"}
+"""as people say them"""
+
 
 class Amounts(NamedTuple):
     """One whole number a dimension."""
@@ -62,3 +65,8 @@ def amounts_of(share: Share) -> Amounts:
     return Amounts(
         share.allocated_cpu, share.allocated_memory, share.allocated_storage, int(share.allocated_gpu)
     )
+
+
+def in_words(dimension: str, amount: int) -> str:
+    """As people read it: the wire's core-percent in cores."""
+    return f"{amount / 100 if dimension == 'cpu' else amount:.10g} {UNITS[dimension]}"

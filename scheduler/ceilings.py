@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from rpn.model import Reason
 from rpn.store.records import Patron
-from scheduler.amounts import Amounts
+from scheduler.amounts import Amounts, in_words
 from scheduler.demand import Demand
 from scheduler.ledger import Ledger
 from scheduler.tally import Tally
-
-UNITS = Amounts._fields
-WORDS = {"cpu": "core-percent", "memory": "MB memory", "storage": "MB storage", "gpu": "GPUs"}
 
 
 class Ceilings:
@@ -54,10 +51,10 @@ class Ceilings:
             return None
         holds, may = self._holds(patron), self._may_hold(patron)
         name = _over(demand.need, holds, may)[0]
-        need, has, limit = (getattr(each, name) for each in (demand.need, holds, may))
+        need, has, limit = (in_words(name, getattr(each, name)) for each in (demand.need, holds, may))
         return Reason(
             code="QUOTA",
-            message=f"{need} {WORDS[name]} are too many beside the {has} that its token holds: "
+            message=f"{need} would be too much beside {has} that its token holds: "
             f"it may hold {limit}, {patron.share_percent} % of the pool",
             devices=0,
         )
@@ -72,5 +69,5 @@ class Ceilings:
 
 def _over(need: Amounts, holds: Amounts, may: Amounts) -> list[str]:
     """The dimensions of which it would be too much; what is not needed is never too much."""
-    sums = zip(UNITS, need, holds, may, strict=True)
+    sums = zip(Amounts._fields, need, holds, may, strict=True)
     return [name for name, wanted, held, limit in sums if wanted and held + wanted > limit]

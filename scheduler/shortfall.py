@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from rpn import model
 from rpn.model import Reason
-from scheduler.amounts import Amounts
+from scheduler.amounts import Amounts, in_words
 from scheduler.demand import Demand
 from scheduler.equal import equal_shares
 from scheduler.offer import Offer
 from scheduler.split import candidates, fewest, whole
 from scheduler.stock import Stock
 
-UNITS = {"cpu": "cores", "memory": "MB memory", "storage": "MB storage", "gpu": "GPU"}
 NEVER = "never, as the pool is"
 WITHHELD = "withheld"
 """its owner leaves nothing of it"""
@@ -86,7 +85,7 @@ class Shortfall(NamedTuple):
         if self.percent:
             text += f"; together they could carry {self.percent} % of it"
         if self.nearest is not None and self.nearest.missing:
-            lacks = ", ".join(_amount(name, amount) for name, amount in self.nearest.missing.items())
+            lacks = ", ".join(in_words(name, amount) for name, amount in self.nearest.missing.items())
             text += f"; the nearest is {self.nearest.device_name}, which lacks {lacks}"
         return text
 
@@ -186,11 +185,6 @@ def _change(need: Amounts, offers: list[Offer]) -> dict[str, int] | None:
 def _percent(need: Amounts, offers: list[Offer]) -> int:
     carried = sum(candidate.parts for candidate in candidates(need, offers))
     return min(100, carried * 100 // whole(need)) if any(need[:3]) else 0
-
-
-def _amount(name: str, amount: int) -> str:
-    """As people read it: the wire's core-percent in cores."""
-    return f"{amount / 100 if name == 'cpu' else amount:.10g} {UNITS[name]}"
 
 
 def _counted(counts: dict[str, int]) -> str:

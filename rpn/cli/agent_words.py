@@ -28,7 +28,7 @@ def status(found: dict[str, Any]) -> str:
     }
     if found["pool_usage"]:
         usage = found["pool_usage"]
-        rows["tasks"] += f", {usage['cpu']:g} core-percent, {usage['memory']} MB"
+        rows["tasks"] += f", {usage['cpu'] / 100:.10g} cores, {usage['memory']} MB"
     if found["paused_until"]:
         rows["paused until"] = f"{datetime.fromtimestamp(found['paused_until']).astimezone():%Y-%m-%d %H:%M}"
     if found["battery"]:

@@ -64,8 +64,8 @@ def test_a_token_reserves_its_share_and_is_told_why_no_more(store: FakeStore, le
     assert sorted(store.allocations) == ["x", "y"]
     assert told(store, "z")["reason"] == {
         "code": "QUOTA",
-        "message": "100 core-percent are too many beside the 200 that its token holds: "
-        "it may hold 200, 25 % of the pool",
+        "message": "1 cores would be too much beside 2 cores that its token holds: "
+        "it may hold 2 cores, 25 % of the pool",
         "devices": 0,
     }
 
